@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from aisle.data import Catalog
-from aisle.evaluation.baseline import CELLS, fit_planes, text_of, tfidf
+from aisle.evaluation.baseline import MAX_WEIGHTS, fit_linear_svms, text_of, tfidf
 from aisle.models.features import FeatureStore
 from aisle.progress import Progress
 from aisle.training.linear import new_reader
@@ -40,15 +40,15 @@ class LinearStack:
         self.reader = new_reader(catalog, self.recipe, FeatureStore(), self.progress)
         targets = catalog.targets()
         rows = catalog.select(np.flatnonzero((targets.node >= 0) & targets.exact))
-        self.places, label = np.unique(rows.targets().node, return_inverse=True)
-        self.features = tfidf(len(rows), CELLS // len(self.places))
+        self.classes, label = np.unique(rows.targets().node, return_inverse=True)
+        self.features = tfidf(len(rows), MAX_WEIGHTS // len(self.classes))
         x = self._columns(rows, self.features.fit_transform([text_of(p) for p in rows]))
-        with self.progress("fitting the linear stack", len(self.places), "categories") as advance:
-            self.planes = fit_planes(x, label, len(self.places), advance)
+        with self.progress("fitting the linear stack", len(self.classes), "categories") as advance:
+            self.weights = fit_linear_svms(x, label, len(self.classes), advance)
         self.taxonomy = catalog.taxonomy
 
     def best(self, catalog: Catalog) -> list[tuple[str, ...]]:
         """The most probable path of each product."""
         x = self._columns(catalog, self.features.transform([text_of(p) for p in catalog]))
-        margins = x @ self.planes[:, :-1].T + self.planes[:, -1]
-        return [self.taxonomy.nodes[self.places[n]].path for n in np.asarray(margins).argmax(1)]
+        margins = x @ self.weights[:, :-1].T + self.weights[:, -1]
+        return [self.taxonomy.nodes[self.classes[n]].path for n in np.asarray(margins).argmax(1)]

@@ -18,7 +18,7 @@ import numpy as np
 
 import aisle
 from aisle.data import Catalog, Product
-from aisle.evaluation.drift import Profile, compared, profile
+from aisle.evaluation.drift import Profile, compare_profiles, profile
 from aisle.inference.predictor import Predictor
 from aisle.metrics import clopper_pearson
 from aisle.models.features import FeatureStore
@@ -117,7 +117,7 @@ class Cache:
 
 
 def changed(before: Profile, now: Profile) -> list[str]:
-    return [a.key for a in compared(before, now) if a.changed]
+    return [a.key for a in compare_profiles(before, now) if a.changed]
 
 
 def false_alarms(whole: Profile, cached: Cache) -> str:

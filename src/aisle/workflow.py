@@ -56,7 +56,7 @@ def train(
         AisleError: No usable rows, a bad recipe, missing pretrained weights, or a folder in use.
         SourceTypeError: A `TypeError`: a catalog is not read from such an object.
     """
-    from aisle.evaluation.drift import keep
+    from aisle.evaluation.drift import save_reference
     from aisle.training import processes
     from aisle.training.fit import fit
     from aisle.training.run import Run
@@ -85,7 +85,7 @@ def train(
         if run is not None and run.writes:
             if not run.finished:
                 predictor = predictor.save(run.model)
-                keep(predictor, rows, run.folder, progress)
+                save_reference(predictor, rows, run.folder, progress)
             run.end()
     except Exception:
         if run is not None:

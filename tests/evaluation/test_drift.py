@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from aisle.cli import register
 from aisle.data import read
 from aisle.errors import AisleError
-from aisle.evaluation.drift import Profile, compared, drift, profile
+from aisle.evaluation.drift import Profile, compare_profiles, drift, profile
 from aisle.evaluation.drift.languages import language
-from aisle.evaluation.drift.permutation_tests import clouds, holm, occurrences, shares, values
+from aisle.evaluation.drift.permutation_tests import energy_distance, holm, ks_test, share_test, word_test
 from tests.evaluation.shop import PLACES, catalog, products
 
 
@@ -70,11 +70,11 @@ def test_a_template_in_some_titles_is_noticed_by_its_words(promising, before):
 
 def test_single_words_are_tested_exactly_and_corrected_for_their_number():
     """By hand: 5 of 10 rows against 0 of 10; two-sided 2 × C(10, 5) / C(20, 5) of two words."""
-    found = occurrences({"new": 5, "always": 10, "rare": 1}, 10, {"always": 10}, 10)
+    found = word_test({"new": 5, "always": 10, "rare": 1}, 10, {"always": 10}, 10)
     assert found.p == pytest.approx(2 * 2 * comb(10, 5) / comb(20, 5))
     assert found.effect == 0.0  # not beyond chance
-    assert occurrences({"new": 9}, 10, {}, 10).effect == 0.9
-    assert occurrences({"rare": 2}, 10, {}, 10) == (0.0, 1.0)
+    assert word_test({"new": 9}, 10, {}, 10).effect == 0.9
+    assert word_test({"rare": 2}, 10, {}, 10) == (0.0, 1.0)
 
 
 @pytest.mark.slow
@@ -166,14 +166,14 @@ def test_languages_are_told_apart():
 def test_shuffling_finds_what_differs_and_holm_corrects():
     rng = np.random.default_rng(0)
     same, other = rng.normal(size=300), rng.normal(0.6, 1, 300)
-    assert values(same, other).p < 0.01
-    assert values(same, rng.normal(size=300)).p > 0.01
+    assert ks_test(same, other).p < 0.01
+    assert ks_test(same, rng.normal(size=300)).p > 0.01
     gap = np.abs(
         np.subtract.outer(np.sort(same), np.sort(same)) >= 0
     ).mean()  # a sanity check of its own scale
     assert 0 < gap < 1
-    assert shares(np.array(["a"] * 90 + ["b"] * 10), np.array(["a"] * 60 + ["b"] * 40)).effect > 0.2
-    assert clouds(rng.normal(size=(80, 5)), rng.normal(0.7, 1, (80, 5))).p < 0.01
+    assert share_test(np.array(["a"] * 90 + ["b"] * 10), np.array(["a"] * 60 + ["b"] * 40)).effect > 0.2
+    assert energy_distance(rng.normal(size=(80, 5)), rng.normal(0.7, 1, (80, 5))).p < 0.01
     assert holm([0.001, 0.04, 0.02, 0.3]) == [True, False, False, False]
     assert holm([0.001, 0.012, 0.02]) == [True, True, True]
 
@@ -184,7 +184,9 @@ def test_random_halves_raise_at_most_five_percent_of_alarms(promising):
     alarms, rng = 0, np.random.default_rng(1)
     for _ in range(30):
         order = rng.permutation(len(whole))
-        alarms += any(a.changed for a in compared(whole.select(order[:200]), whole.select(order[200:])))
+        alarms += any(
+            a.changed for a in compare_profiles(whole.select(order[:200]), whole.select(order[200:]))
+        )
     assert alarms <= 3  # 1.5 of 30 expected at most; more than 3 has a chance of 6 %
 
 

@@ -261,4 +261,4 @@ def test_progress_tells_what_is_done(train, test):
             yield lambda n: told.update({(label, total): n})
 
     evaluate(WordModel(train), test, progress=Listener())
-    assert told == {(what, 300): 300 for what in ("judging", "without title", "without description")}
+    assert told == {(what, 300): 300 for what in ("evaluating", "without title", "without description")}

@@ -25,10 +25,14 @@ class SectionedGroup(TyperGroup):
         """Write one list of commands per section."""
         from aisle.cli.command import SECTIONS, commands
 
-        listed = [one for one in commands() if " " not in one.name]
-        width = max(len(one.name) for one in listed)
+        listed = [command for command in commands() if " " not in command.name]
+        width = max(len(command.name) for command in listed)
         for section in SECTIONS:
-            rows = [(f"{one.name:<{width}}", one.short) for one in listed if one.section == section]
+            rows = [
+                (f"{command.name:<{width}}", command.short)
+                for command in listed
+                if command.section == section
+            ]
             with formatter.section(section):
                 formatter.write_dl(rows)
 
@@ -63,14 +67,14 @@ def register() -> typer.Typer:
     if app.registered_commands:
         return app
     groups: dict[str, typer.Typer] = {}
-    for one in commands():
-        parent, _, name = one.name.rpartition(" ")
-        if one.function is None:
-            groups[one.name] = typer.Typer(help=one.short, add_completion=False, **_SETTINGS)
-            app.add_typer(groups[one.name], name=one.name, short_help=one.short)
+    for command in commands():
+        parent, _, name = command.name.rpartition(" ")
+        if command.function is None:
+            groups[command.name] = typer.Typer(help=command.short, add_completion=False, **_SETTINGS)
+            app.add_typer(groups[command.name], name=command.name, short_help=command.short)
         else:
-            (groups[parent] if parent else app).command(name, cls=PlainCommand, short_help=one.short)(
-                one.function
+            (groups[parent] if parent else app).command(name, cls=PlainCommand, short_help=command.short)(
+                command.function
             )
     return app
 

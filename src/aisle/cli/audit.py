@@ -58,21 +58,21 @@ def audit(
     print_catalog_summary(catalog, progress)
     if corrected is not None:
         check_output(corrected, catalog)
-    found = auditing.audit(
+    result = auditing.audit(
         catalog, resolved, folds=folds, most=max_findings, trust_code=trust_code, progress=progress
     )
     with wrap_write_errors(out):
-        page = found.write(out)
+        page = result.write(out)
     if corrected is not None:
-        auditing.write_corrected(catalog, found, corrected)
+        auditing.write_corrected(catalog, result, corrected)
     if as_json:
-        console.print_json(found.model_dump(mode="json"))
+        console.print_json(result.model_dump(mode="json"))
         return
-    print_audit(found)
+    print_audit(result)
     console.print_paths(report=page, table=out / "audit.csv", corrected=corrected)
 
 
-def print_audit(found: "Audit") -> None:
+def print_audit(audit: "Audit") -> None:
     """Print the labels that are most likely wrong."""
     from rich.table import Table
 
@@ -80,16 +80,16 @@ def print_audit(found: "Audit") -> None:
     from aisle.taxonomy import format_path
 
     console.out.print(
-        f"{found.likely:,} of {found.audited:,} labels are likely wrong "
-        f"({found.siblings:,} of them belong in a sibling category); estimated wrong: "
-        f"{percent(found.share)} of all",
+        f"{audit.likely:,} of {audit.audited:,} labels are likely wrong "
+        f"({audit.siblings:,} of them belong in a sibling category); estimated wrong: "
+        f"{percent(audit.share)} of all",
         markup=False,
     )
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("chance", justify="right")
     for name in ("id", "title", "label", "proposed"):
         table.add_column(name)
-    for finding in found.findings[:MAX_PRINTED]:
+    for finding in audit.findings[:MAX_PRINTED]:
         cells = (finding.id, finding.title[:40], format_path(finding.present), format_path(finding.proposed))
         table.add_row(percent(finding.chance, 0), *(cell.replace("[", "\\[") for cell in cells))
     console.out.print(table)

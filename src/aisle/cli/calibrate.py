@@ -61,7 +61,7 @@ def calibrate(
 ) -> None:
     """Fit the guarantee of a model on labelled rows of your own. Rows it was trained on are left out."""
     from aisle import workflow
-    from aisle.evaluation.drift import keep
+    from aisle.evaluation.drift import save_reference
     from aisle.guarantee import Settings, summarize_curve
     from aisle.inference.known_columns import check_columns
     from aisle.inference.recalibrate import recalibrate
@@ -73,80 +73,85 @@ def calibrate(
     settings.check(model.taxonomy)
     catalog = options.read(source, like=model)
     check_columns(model, catalog)
-    found = recalibrate(model, catalog, settings)
+    recalibrated = recalibrate(model, catalog, settings)
     folder = out or (run / "model" if (run / "model").is_dir() else run)
-    saved = found.predictor.save(folder)
-    keep(saved, catalog, folder.parent)  # what `aisle drift` compares with
+    saved = recalibrated.predictor.save(folder)
+    save_reference(saved, catalog, folder.parent)  # what `aisle drift` compares with
     if as_json:
         console.print_json(
             {
                 "model": str(folder),
                 "model_id": saved.model_id,
-                "rows": {k: v for k, v in found._asdict().items() if k != "predictor"},
+                "rows": {k: v for k, v in recalibrated._asdict().items() if k != "predictor"},
                 "settings": settings.to_dict(),
-                "guarantees": [g._asdict() for g in found.predictor.policy.guarantees],
-                "operating_curve": summarize_curve(found.predictor.policy).to_dict(),
+                "guarantees": [g._asdict() for g in recalibrated.predictor.policy.guarantees],
+                "operating_curve": summarize_curve(recalibrated.predictor.policy).to_dict(),
             }
         )
         return
-    print_calibration(found, out or run, quiet)
+    print_calibration(recalibrated, out or run, quiet)
     console.out.print(f"model   {folder}", markup=False)
 
 
-def parse_numbers(flag: str, given: list[str] | None, whole_keys: bool = False) -> dict[str, float]:
+def parse_numbers(flag: str, values: list[str] | None, whole_keys: bool = False) -> dict[str, float]:
     """`["A > b=5"]` -> `{"A > b": 5.0}`.
 
     Raises:
         AisleError: A text is not NAME=NUMBER.
     """
-    found = {}
-    for text in given or []:
+    numbers = {}
+    for text in values or []:
         name, _, value = text.rpartition("=")
         try:
-            found[name if not whole_keys else str(int(name))] = float(value)
+            numbers[name if not whole_keys else str(int(name))] = float(value)
         except ValueError:
             name, such = ("LEVEL", "1=0.9") if whole_keys else ("ID", "'Shoes=0.9'")
             raise AisleError(f"{flag} {text!r}: write {name}=NUMBER, such as {flag} {such}") from None
         if not name:
             raise AisleError(f"{flag} {text!r}: write ID=NUMBER; the category's id is missing")
-    return found
+    return numbers
 
 
-def print_calibration(found: "Recalibrated", run: Path, quiet: bool = False) -> None:
+def print_calibration(recalibrated: "Recalibrated", run: Path, quiet: bool = False) -> None:
     """Print what the rows were used for, what is guaranteed now, and what can be guaranteed instead.
 
     Args:
-        found: The calibrated model.
+        recalibrated: The calibrated model.
         run: Its folder, for the commands.
         quiet: Leave out what the rows were used for.
     """
-    policy = found.predictor.policy
-    console.say(f"calibrated on {found.calibration:,} rows, thresholds tested on {found.thresholds:,}", quiet)
-    if found.seen:
-        console.say(f"left out {found.seen:,} rows that the model was trained on, or near-duplicates", quiet)
-    if found.ruled:
+    policy = recalibrated.predictor.policy
+    console.say(
+        f"calibrated on {recalibrated.calibration:,} rows, thresholds tested on {recalibrated.thresholds:,}",
+        quiet,
+    )
+    if recalibrated.seen:
         console.say(
-            f"left out {found.ruled:,} rows on which rules act: the guarantee counts the others", quiet
+            f"left out {recalibrated.seen:,} rows that the model was trained on, or near-duplicates", quiet
         )
-    if found.unlabelled:
-        console.say(f"left out {found.unlabelled:,} rows without a usable category", quiet)
-    rows = found.calibration + found.thresholds
-    whole = rows / max(found.thresholds, 1)  # rows in a file, for each that thresholds are tested on
-    console.out.print(guarantee_table(policy, found.thresholds, whole))
+    if recalibrated.ruled:
+        console.say(
+            f"left out {recalibrated.ruled:,} rows on which rules act: the guarantee counts the others", quiet
+        )
+    if recalibrated.unlabelled:
+        console.say(f"left out {recalibrated.unlabelled:,} rows without a usable category", quiet)
+    rows = recalibrated.calibration + recalibrated.thresholds
+    scale = rows / max(recalibrated.thresholds, 1)  # labelled rows for each that thresholds are tested on
+    console.out.print(guarantee_table(policy, recalibrated.thresholds, scale))
     if policy.point is not None and policy.point.decided:  # else the curve's advice says so
         for guarantee in policy.guarantees:
             if not guarantee.branch and not guarantee.holds:
-                console.out.print(_instead(policy, guarantee, rows, whole), markup=False)
+                console.out.print(_instead(policy, guarantee, rows, scale), markup=False)
     print_curve(policy, run)
 
 
-def guarantee_table(policy: "Policy", rows: int, whole: float = 1.0) -> "Table":
+def guarantee_table(policy: "Policy", rows: int, scale: float = 1.0) -> "Table":
     """A table of what is guaranteed: each decision type as a whole, then each top category.
 
     Args:
         policy: The fitted policy.
         rows: Number of rows that thresholds were tested on.
-        whole: Labelled rows needed for each row that thresholds are tested on.
+        scale: Labelled rows needed for each row that thresholds are tested on.
     """
     from rich.table import Table
 
@@ -156,14 +161,22 @@ def guarantee_table(policy: "Policy", rows: int, whole: float = 1.0) -> "Table":
     table.add_column("", no_wrap=True, overflow="ellipsis")
     for name in ("decided", "", "wrong", "guaranteed", "needs rows"):
         table.add_column(name, justify="right", no_wrap=True)
-    for one in policy.guarantees:
-        wrong = f"{one.errors / one.rows:.1%}" if one.rows else "–"
-        shown = f"{one.precision:.1%}" if one.holds else "no"
-        needed = "" if one.holds else "–" if one.needed is None else f"~{about(one.needed * whole):,}"
-        share = "" if one.branch else f"{one.rows / max(rows, 1):.0%}"
-        style = "" if one.branch else "bold"
-        several = len({p.precision for p in policy.guarantees if p.verdict == one.verdict}) > 1
-        table.add_row(_name(one, several), f"{one.rows:,}", share, wrong, shown, needed, style=style)
+    for guarantee in policy.guarantees:
+        wrong = f"{guarantee.errors / guarantee.rows:.1%}" if guarantee.rows else "–"
+        precision = f"{guarantee.precision:.1%}" if guarantee.holds else "no"
+        needed = (
+            ""
+            if guarantee.holds
+            else "–"
+            if guarantee.needed is None
+            else f"~{about(guarantee.needed * scale):,}"
+        )
+        share = "" if guarantee.branch else f"{guarantee.rows / max(rows, 1):.0%}"
+        style = "" if guarantee.branch else "bold"
+        several = len({p.precision for p in policy.guarantees if p.verdict == guarantee.verdict}) > 1
+        table.add_row(
+            _name(guarantee, several), f"{guarantee.rows:,}", share, wrong, precision, needed, style=style
+        )
     return table
 
 
@@ -175,17 +188,17 @@ def _name(guarantee: "Guarantee", several: bool = False) -> str:
     return f"{kind} at {guarantee.precision:.1%}" if several else kind
 
 
-def _instead(policy: "Policy", guarantee: "Guarantee", rows: int, whole: float) -> str:
+def _instead(policy: "Policy", guarantee: "Guarantee", rows: int, scale: float) -> str:
     """For a decision type without a guarantee: rows that it needs, and a precision that can be guaranteed."""
     from aisle.guarantee.curve_summary import about, exact, share
 
     full = guarantee.verdict == "accept"
     statement = f"At {exact(guarantee.precision)}, no {'full path' if full else 'branch'} can be guaranteed"
     if guarantee.needed is not None:
-        statement = f"{statement} with {rows:,} rows (about {about(guarantee.needed * whole):,} would do)"
+        statement = f"{statement} with {rows:,} rows (about {about(guarantee.needed * scale):,} would do)"
     for point in policy.curve:
         decided = point.full if full else sum(point.branch)
         if point.precision < guarantee.precision and decided:
-            found = f"{share(decided)} of products get one: --precision {point.precision:g}"
-            return f"{statement}; at {exact(point.precision)}, {found}"
+            alternative = f"{share(decided)} of products get one: --precision {point.precision:g}"
+            return f"{statement}; at {exact(point.precision)}, {alternative}"
     return f"{statement}, nor at a lower precision."

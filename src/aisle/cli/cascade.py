@@ -54,10 +54,10 @@ def cascade(
     names = [run.resolve().name for run in models]
     names = names if len({*names}) == len(names) else [str(run) for run in models]
     rows = workflow.rows_to_choose_on(catalog)
-    made = fit_cascade(stages, names, rows, Settings(precision, alpha), max_loss, progress).save(out)
+    saved = fit_cascade(stages, names, rows, Settings(precision, alpha), max_loss, progress).save(out)
     if as_json:
-        console.print_json({"model": str(out), "model_id": made.model_id, **made.results["cascade"]})
+        console.print_json({"model": str(out), "model_id": saved.model_id, **saved.results["cascade"]})
         return
-    print_cascade(made, out)
+    print_cascade(saved, out)
     next_ = console.command("classify", out, "NEW.csv", "--out", "predictions.csv")
     console.print_paths(cascade=out, next=next_)

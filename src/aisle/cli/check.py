@@ -67,11 +67,11 @@ def print_report(report: "CheckReport", out: "Console", quiet: bool = False) -> 
         _header(report, out)
         _columns(report, out)
         _classes(report, out)
-    shown = [f for f in report.findings if not quiet or f.severity == "error"]
-    if shown:
+    findings = [f for f in report.findings if not quiet or f.severity == "error"]
+    if findings:
         out.print()
         out.print("Found", style="bold")
-    for same in _group_by_message(shown):
+    for same in _group_by_message(findings):
         if len(same) < _MIN_GROUPED:
             for finding in same:
                 _finding(finding, out, quiet)
@@ -98,13 +98,13 @@ def _message(severity: str, message: str, amount: str, action: str, out: "Consol
 
 def _group_by_message(findings: "list[Finding]") -> "list[list[Finding]]":
     """The findings in order; those with equal messages for several columns are grouped."""
-    found: dict[tuple[str, ...], list[Finding]] = {}
+    groups: dict[tuple[str, ...], list[Finding]] = {}
     for position, finding in enumerate(findings):
         unique_key = () if finding.column else (str(position),)
-        found.setdefault((finding.severity, finding.kind, _without_column(finding), *unique_key), []).append(
+        groups.setdefault((finding.severity, finding.kind, _without_column(finding), *unique_key), []).append(
             finding
         )
-    return list(found.values())
+    return list(groups.values())
 
 
 def _without_column(finding: "Finding") -> str:
@@ -175,9 +175,9 @@ def _columns(report: "CheckReport", out: "Console") -> None:
     names = {column.name for column in listed}
     left = [column.name for column in report.columns if column.name not in names]
     if left and report.dialect:
-        named = ", ".join(map(console.printable, left[:_MAX_NAMED]))
+        unused = ", ".join(map(console.printable, left[:_MAX_NAMED]))
         further = f" and {len(left) - _MAX_NAMED:,} more (--json lists all)" if left[_MAX_NAMED:] else ""
-        out.print(f"blank or not read: {named}{further}", style="dim", markup=False)
+        out.print(f"blank or not read: {unused}{further}", style="dim", markup=False)
     elif left:
         out.print(f"… and {len(left):,} more columns (--json lists all)", style="dim")
 
@@ -195,8 +195,8 @@ def _listed(report: "CheckReport") -> "list[ColumnSummary]":
         column for column in report.columns if column.part in ("fields", "ignored", "attribute", "unused")
     ]
     left = {column.name for column in vague[_FIELDS:]}
-    shown = [column for column in report.columns if column.name not in left]
-    return shown[:_WIDE]
+    columns = [column for column in report.columns if column.name not in left]
+    return columns[:_WIDE]
 
 
 def _classes(report: "CheckReport", out: "Console") -> None:
@@ -216,8 +216,8 @@ def _classes(report: "CheckReport", out: "Console") -> None:
     for band in classes.bands:
         if not band.classes:
             continue
-        most = "" if band.max_rows >= 10**12 else f"–{band.max_rows:,}"
-        name = f"{band.min_rows:,}{most}" if band.min_rows != band.max_rows else f"{band.min_rows:,}"
+        upper = "" if band.max_rows >= 10**12 else f"–{band.max_rows:,}"
+        name = f"{band.min_rows:,}{upper}" if band.min_rows != band.max_rows else f"{band.min_rows:,}"
         bar = "█" * round(30 * band.classes / widest) if widest else ""
         name += " row" if band.max_rows == 1 else " rows"
         noun = "class  " if band.classes == 1 else "classes"

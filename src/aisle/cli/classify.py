@@ -129,15 +129,15 @@ def classify(
     if filling is None:
         cluster = classify_io.open_cluster(ray, opened, trust_code, device, precision, model.rules)
         shards = classify_io.ShardSettings(form, shard_rows, cache, cluster)
-        done = classify_io.into_folder(model, reader, target, shards, progress)
+        summary = classify_io.into_folder(model, reader, target, shards, progress)
     else:
-        done = classify_io.into_file(model, reader, target, cache, progress, filling)
+        summary = classify_io.into_file(model, reader, target, cache, progress, filling)
     if as_json:
-        console.print_json(done.tally.to_dict(model.model_id, price_per_hour) | done.to_dict())
+        console.print_json(summary.tally.to_dict(model.model_id, price_per_hour) | summary.to_dict())
         return
-    done.tally.print(price_per_hour)
-    done.print()
+    summary.tally.print(price_per_hour)
+    summary.print()
     if not model.policy.decides(model.taxonomy):
         console.say(f"every product is left for review: {curve.advice or 'no category may be decided'}")
         print_instead(curve, run, *sources)
-    console.print_paths(**done.paths)
+    console.print_paths(**summary.paths)

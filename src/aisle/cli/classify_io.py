@@ -183,8 +183,8 @@ class Tally:
 
     def to_dict(self, model_id: str, price: float | None) -> dict[str, Any]:
         """The counts as JSON data."""
-        now = self.rows - self.before
-        found: dict[str, Any] = {
+        classified = self.rows - self.before
+        result: dict[str, Any] = {
             "rows": self.rows,
             "decisions": dict(self.decisions),
             "by_rules": dict(self.by_rules),
@@ -192,40 +192,40 @@ class Tally:
             "answered_from_cache": self.cached,
             "written_before": self.before,
             "seconds": round(self.seconds, 3),
-            "products_per_second": round(now / self.seconds, 1) if self.seconds else None,
+            "products_per_second": round(classified / self.seconds, 1) if self.seconds else None,
             "model_id": model_id,
         }
-        if price is not None and now:
-            found["cost_per_million"] = price * self.seconds / 3600 / now * 1e6
-        return found
+        if price is not None and classified:
+            result["cost_per_million"] = price * self.seconds / 3600 / classified * 1e6
+        return result
 
     def print(self, price: float | None) -> None:
         """Print one line per decision type, the most frequent top categories, the speed and its cost."""
-        rows, say = self.rows, console.out.print
+        rows, write = self.rows, console.out.print
         note = f", {self.troubled:,} of them with problems (see `problems`)" if self.troubled else ""
-        say(f"{rows:,} products{note}")
+        write(f"{rows:,} products{note}")
         for decision, meaning in self.meaning.items():
             count = self.decisions[decision]
             share = f"{count / rows:.0%}" if rows else ""
-            say(f"  {decision:<8} {count:>9,}  {share:>4}  {meaning}")
+            write(f"  {decision:<8} {count:>9,}  {share:>4}  {meaning}")
         if self.by_rules:
             automatic = self.by_rules["accept"] + self.by_rules["partial"]
-            say(
+            write(
                 f"  {automatic:,} of them decided and {self.by_rules['review']:,} left for review by rules "
                 f"or with them: the guarantee counts the other {rows - self.by_rules.total():,}"
             )
         if rows:
             top = ", ".join(f"{name} {count:,}" for name, count in self.branches.most_common(3))
-            say(f"  most frequent: {top}", markup=False)
+            write(f"  most frequent: {top}", markup=False)
         if self.cached:
-            say(
+            write(
                 f"  {self.cached:,} ({self.cached / rows:.0%}) equal another listing and were "
                 f"classified with it"
             )
-        now = rows - self.before
-        if now and self.seconds:
-            pace = f"  {now / self.seconds:,.0f} products/s"
-            say(pace if price is None else f"{pace}, {cost(price, now, self.seconds)}")
+        classified = rows - self.before
+        if classified and self.seconds:
+            pace = f"  {classified / self.seconds:,.0f} products/s"
+            write(pace if price is None else f"{pace}, {cost(price, classified, self.seconds)}")
 
 
 class WrittenFile(NamedTuple):
@@ -255,16 +255,21 @@ class WrittenFile(NamedTuple):
         """Print what was filled in."""
         if self.written is None:
             return
-        found, say = self.written, console.out.print
-        column = " / ".join(found.columns)
-        say(f"  {column!r} is new in {found.rows_filled:,} of {found.source_rows:,} rows", markup=False)
-        if found.rows_malformed:
-            say(f"  {found.rows_malformed:,} malformed rows were copied as they are")
-        if found.rows_unencodable:
-            say(f"  {found.rows_unencodable:,} categories cannot be written in the encoding of the file")
-        if found.categories_without_code:
-            number, first = len(found.categories_without_code), found.categories_without_code[0]
-            say(f"  {number:,} categories have no code in this shop, such as {first!r}", markup=False)
+        decisions, write = self.written, console.out.print
+        column = " / ".join(decisions.columns)
+        write(
+            f"  {column!r} is new in {decisions.rows_filled:,} of {decisions.source_rows:,} rows",
+            markup=False,
+        )
+        if decisions.rows_malformed:
+            write(f"  {decisions.rows_malformed:,} malformed rows were copied as they are")
+        if decisions.rows_unencodable:
+            write(
+                f"  {decisions.rows_unencodable:,} categories cannot be written in the encoding of the file"
+            )
+        if decisions.categories_without_code:
+            number, first = len(decisions.categories_without_code), decisions.categories_without_code[0]
+            write(f"  {number:,} categories have no code in this shop, such as {first!r}", markup=False)
 
 
 class FillSettings(NamedTuple):
@@ -350,13 +355,18 @@ def into_file(
         )
     tally, cached = Tally(), CachedPredictions(model, CACHE_SIZE if cache else 0)
     with progress("classifying", len(catalog)) as advance:
-        found = tally.counted(cached(catalog, advance))
+        predictions = tally.counted(cached(catalog, advance))
         if not fills:
-            write_predictions(found, path, titles_of(catalog), model.taxonomy.depth)
+            write_predictions(predictions, path, titles_of(catalog), model.taxonomy.depth)
             tally.cached = cached.hits
             return WrittenFile(tally, {"predictions": str(path)})
         written = write_back_catalog(
-            catalog, found, path, model, every=settings.every, category_file=reader.options.category_file
+            catalog,
+            predictions,
+            path,
+            model,
+            every=settings.every,
+            category_file=reader.options.category_file,
         )
     tally.cached = cached.hits
     decisions = {} if written.decisions is None else {"decisions": str(written.decisions)}

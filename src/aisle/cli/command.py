@@ -73,12 +73,14 @@ def _expand(function: Callable[..., None]) -> Callable[..., None]:
     groups = {name: kind for name, kind in hints.items() if _is_group(kind)}
 
     def parameters() -> Iterator[inspect.Parameter]:
-        for one in sorted(signature.parameters.values(), key=lambda one: _rank(one.name, groups)):
-            if one.name not in groups:
-                yield one.replace(annotation=hints[one.name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in sorted(
+            signature.parameters.values(), key=lambda parameter: _rank(parameter.name, groups)
+        ):
+            if parameter.name not in groups:
+                yield parameter.replace(annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY)
                 continue
-            kinds = get_type_hints(groups[one.name], include_extras=True)
-            for field in dataclasses.fields(groups[one.name]):
+            kinds = get_type_hints(groups[parameter.name], include_extras=True)
+            for field in dataclasses.fields(groups[parameter.name]):
                 yield inspect.Parameter(
                     field.name,
                     inspect.Parameter.KEYWORD_ONLY,
@@ -89,15 +91,15 @@ def _expand(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def call(**given: Any) -> None:
         for name, kind in groups.items():
-            own = {field.name for field in dataclasses.fields(kind)} & given.keys()
-            given[name] = kind(**{field: given.pop(field) for field in own})
+            names = {field.name for field in dataclasses.fields(kind)} & given.keys()
+            given[name] = kind(**{field: given.pop(field) for field in names})
         function(**given)
 
-    shown = list(parameters())
-    for one in shown:
-        _set_metavar(one.annotation)
-    call.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
-    call.__annotations__ = {one.name: one.annotation for one in shown}
+    expanded = list(parameters())
+    for parameter in expanded:
+        _set_metavar(parameter.annotation)
+    call.__signature__ = inspect.Signature(expanded)  # type: ignore[attr-defined]
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in expanded}
     return call
 
 

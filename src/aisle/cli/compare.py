@@ -54,7 +54,7 @@ def compare(
     print_catalog_summary(catalog, progress)
     if test and (catalog.split is None or "test" not in set(catalog.split)):
         raise CatalogError(f"--test: no row of {source} is marked `test` in a split column")
-    found = run(
+    comparison = run(
         part(catalog, "train"),
         variants,
         folds=folds,
@@ -66,9 +66,9 @@ def compare(
         trust_code=trust_code,
         progress=progress,
     )
-    page = found.write(out)
+    page = comparison.write(out)
     if as_json:
-        console.print_json(found.model_dump(mode="json"))
+        console.print_json(comparison.model_dump(mode="json"))
         return
-    console.print_markdown(found.markdown())
+    console.print_markdown(comparison.markdown())
     console.print_paths(report=page)

@@ -42,13 +42,13 @@ def demo(
     page = run / "report" / "report.html"
     if page.exists():
         progress.say(f"{run} is already trained")
-        found = Evaluation.from_json((run / "report" / "report.json").read_text())
+        evaluation = Evaluation.from_json((run / "report" / "report.json").read_text())
     else:
         resume = (run / "recipe.toml").exists()
         model = workflow.train(catalog, "fast", changes=SMALL_SHOP, out=run, resume=resume, progress=progress)
-        found = workflow.report(model, catalog, run, progress=progress)[1]
-    if found is not None:
-        print_evaluation(found)
+        evaluation = workflow.report(model, catalog, run, progress=progress)[1]
+    if evaluation is not None:
+        print_evaluation(evaluation)
     predictions = out / "predictions.csv"
     classify(run=run, sources=[shop_folder / "incoming.csv"], out=str(predictions), quiet=quiet)
     console.print_paths(

@@ -58,51 +58,53 @@ def drift(
                 "give --reference FILE"
             )
         before, named = drifting.Profile.load(kept), "the rows it was calibrated on"
-    found = drifting.drift(model, catalog, before, named=named, progress=progress)
-    home = out or (run if (run / "model").is_dir() else run.parent) / "drift"
-    with wrap_write_errors(home):
-        page = found.write(home)
+    result = drifting.drift(model, catalog, before, named=named, progress=progress)
+    folder = out or (run if (run / "model").is_dir() else run.parent) / "drift"
+    with wrap_write_errors(folder):
+        page = result.write(folder)
     if as_json:
-        console.print_json(found.model_dump(mode="json"))
+        console.print_json(result.model_dump(mode="json"))
     else:
-        print_drift(found)
+        print_drift(result)
         console.print_paths(report=page)
-    if strict and found.changed:
+    if strict and result.changed:
         raise typer.Exit(1)
 
 
-def print_drift(found: "Drift") -> None:
+def print_drift(drift_: "Drift") -> None:
     """Print what changed."""
     from aisle.cli.evaluate import ruled
     from aisle.evaluation.numbers import percent
 
     names = {"holds": "can be trusted", "doubtful": "is doubtful", "broken": "is broken", "none": ""}
-    guarantee = found.guarantee
+    guarantee = drift_.guarantee
     verdict = (
         f"the guarantee {names[guarantee.verdict]}: {guarantee.why}"
         if guarantee.guaranteed
         else guarantee.why
     )
     console.out.print(
-        f"{len(found.changed)} of {len(found.aspects)} aspects changed; {verdict}", markup=False
+        f"{len(drift_.changed)} of {len(drift_.aspects)} aspects changed; {verdict}", markup=False
     )
-    for aspect in found.changed:
+    for aspect in drift_.changed:
         console.out.print(
             f"  {aspect.name}: {aspect.measure} {aspect.effect:.3f}, p {aspect.p:.4f}", markup=False
         )
-        for moved in aspect.moved[:4]:
-            shown = (f"{x:.2f}" if aspect.mean else percent(x) for x in (moved.before, moved.now))
-            console.out.print(f"      {moved.name}: {' → '.join(shown)}", markup=False)
-    for name, now, then in (
+        for shift in aspect.moved[:4]:
+            values = (f"{x:.2f}" if aspect.mean else percent(x) for x in (shift.before, shift.now))
+            console.out.print(f"      {shift.name}: {' → '.join(values)}", markup=False)
+    for name, current, reference in (
         ("full paths", guarantee.accepted, guarantee.accepted_before),
         ("branches", guarantee.partial, guarantee.partial_before),
     ):
-        console.out.print(f"{name}: {percent(now)} of products, {percent(then)} before", markup=False)
+        console.out.print(
+            f"{name}: {percent(current)} of products, {percent(reference)} before", markup=False
+        )
     if guarantee.by_rules:
         console.out.print(ruled(guarantee.by_rules), markup=False)
-    if found.operating_curve and found.operating_curve.points:
+    if drift_.operating_curve and drift_.operating_curve.points:
         console.out.print("by the file's own labels:", markup=False)
-        console.out.print(measured_table(found.operating_curve))
+        console.out.print(measured_table(drift_.operating_curve))
 
 
 def measured_table(curve: "OperatingCurve") -> "Table":

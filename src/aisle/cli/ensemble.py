@@ -57,31 +57,35 @@ def ensemble(
     names = _names(runs)
     catalog: Any = None
     if on is not None:
-        whole = options.read(on, like=members[0])
+        catalog_ = options.read(on, like=members[0])
         for member in members:
-            check_columns(member, whole)
-        catalog = workflow.part(whole, "train")
+            check_columns(member, catalog_)
+        catalog = workflow.part(catalog_, "train")
     folds_folder = out.parent / f".{out.name}.folds"
     if method == "stack":
         recipes = [stacking.recipe_of(run) for run in runs]
-        made = stacking.fit_stacked_ensemble(
+        members_ = stacking.fit_stacked_ensemble(
             members, names, recipes, catalog, n_folds=folds, cache=folds_folder, trust_code=trust_code,
             progress=progress,
         )  # fmt: skip
     elif share is not None or catalog is None:
-        made = Ensemble.of(members, names, share)
+        members_ = Ensemble.of(members, names, share)
     else:
-        made = stacking.fit_weighted_ensemble(members, names, catalog)
+        members_ = stacking.fit_weighted_ensemble(members, names, catalog)
     if catalog is not None:
-        made = stacking.fit_guarantee(made, catalog, precision)
-    made = made.save(out)
+        members_ = stacking.fit_guarantee(members_, catalog, precision)
+    members_ = members_.save(out)
     if method == "stack":
         shutil.rmtree(folds_folder, ignore_errors=True)
     if as_json:
-        data = {"model_id": made.model_id, "members": list(made.names), "weights": made.weights.tolist()}
-        console.print_json(data | {"results": dict(made.results), "ensemble": str(out)})
+        data = {
+            "model_id": members_.model_id,
+            "members": list(members_.names),
+            "weights": members_.weights.tolist(),
+        }
+        console.print_json(data | {"results": dict(members_.results), "ensemble": str(out)})
         return
-    print_ensemble(made, out)
+    print_ensemble(members_, out)
     console.print_paths(ensemble=out, next=console.command("evaluate", out, on or "FILE.csv"))
 
 

@@ -67,7 +67,7 @@ def evaluate(
         raise CatalogError(
             f"--baseline needs training rows: {source} has no `train` split. Give --train FILE"
         )
-    found = evaluation.evaluate(
+    result = evaluation.evaluate(
         model,
         rows_to_evaluate(catalog, split),
         train_counts=None if known is None else evaluation.label_counts(known),
@@ -76,14 +76,14 @@ def evaluate(
         progress=progress,
     )
     if earlier is not None:
-        found = evaluation.compare_with_report(found, earlier)
+        result = evaluation.compare_with_report(result, earlier)
     folder = out or default_folder(run)
     with wrap_write_errors(folder):
-        page = found.write(folder)
+        page = result.write(folder)
     if as_json:
-        console.print_json(found.to_dict())
+        console.print_json(result.to_dict())
         return
-    print_evaluation(found)
+    print_evaluation(result)
     console.out.print(f"report  {page}", markup=False)
 
 
@@ -98,11 +98,11 @@ def rows_to_evaluate(catalog: "Catalog", split: str | None) -> "Catalog":
 
     if split is None:
         return part(catalog, "test")
-    given = [] if catalog.split is None else sorted({str(s) for s in catalog.split if s})
+    splits = [] if catalog.split is None else sorted({str(s) for s in catalog.split if s})
     split = parse_split(split) or split
-    if split not in given:
-        there = f"its splits are {', '.join(given)}." if given else "it has no split column."
-        raise CatalogError(f"no row is of split {split!r}: {there}{did_you_mean(split, given)}")
+    if split not in splits:
+        available = f"its splits are {', '.join(splits)}." if splits else "it has no split column."
+        raise CatalogError(f"no row is of split {split!r}: {available}{did_you_mean(split, splits)}")
     return part(catalog, split)
 
 
@@ -119,15 +119,15 @@ def default_folder(run: Path) -> Path:
     return run / "report" if (run / "model").is_dir() else run.parent / f"{run.name}-report"
 
 
-def print_evaluation(found: "Evaluation") -> None:
+def print_evaluation(result: "Evaluation") -> None:
     """Print the main metrics."""
     from rich.table import Table
 
     from aisle.evaluation.numbers import decimal, percent
 
-    overall, baseline = found.model.overall, found.baseline
+    overall, baseline = result.model.overall, result.baseline
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column(f"{found.rows.evaluated:,} products")
+    table.add_column(f"{result.rows.evaluated:,} products")
     for name in ("accuracy", "macro-F1", "weighted F1", "top 5", "ECE"):
         table.add_column(name, justify="right")
 
@@ -141,43 +141,43 @@ def print_evaluation(found: "Evaluation") -> None:
         table.add_row(name, percent(accuracy), *numbers, style=style)
 
     row("full path", overall.accuracy.value, overall, "bold")
-    for level in found.model.levels:
+    for level in result.model.levels:
         row(f"level {level.level}", level.accuracy, level)
     if baseline:
         row(f"{baseline.name}", baseline.summary.overall.accuracy.value, baseline.summary.overall)
         row("  level 1", baseline.summary.levels[0].accuracy, baseline.summary.levels[0])
     console.out.print(table)
-    for line in [*compared(found), *remarks(found)]:
+    for line in [*compared(result), *remarks(result)]:
         console.out.print(line, markup=False)
 
 
-def compared(found: "Evaluation") -> list[str]:
+def compared(result: "Evaluation") -> list[str]:
     """Differences to the baseline, with 95 % confidence intervals."""
     from aisle.evaluation.numbers import points, step
 
-    if found.baseline is None:
+    if result.baseline is None:
         return []
     names = {"accuracy": ("full path", points), "macro_f1": ("macro-F1", step), "level1": ("level 1", points)}
     parts = []
-    for metric, x in found.baseline.differences.items():
-        name, shown = names[metric]
-        parts.append(f"{name} {shown(x.value)} ({shown(x.low)} to {shown(x.high)})")
+    for metric, x in result.baseline.differences.items():
+        name, label = names[metric]
+        parts.append(f"{name} {label(x.value)} ({label(x.low)} to {label(x.high)})")
     return [f"compared with it: {', '.join(parts)}"]
 
 
-def moved(found: "Evaluation") -> list[str]:
+def moved(result: "Evaluation") -> list[str]:
     """What changed since an earlier run, and which changes of a product change its prediction."""
     from aisle.evaluation.numbers import percent, points
 
     lines = []
-    if found.comparison:
-        then, x = found.comparison, found.comparison.accuracy
+    if result.comparison:
+        earlier, x = result.comparison, result.comparison.accuracy
         note = f" ({points(x.low)} to {points(x.high)}, paired)" if x else " (other products were evaluated)"
-        change = next(c for c in then.changes if c.name == "accuracy")
+        change = next(c for c in earlier.changes if c.name == "accuracy")
         step = points((change.now or 0.0) - (change.before or 0.0))
-        lines.append(f"compared with {then.model_id}: accuracy {step} points{note}")
-    if found.robustness:
-        flips = ", ".join(f"{p.kind} {percent(p.flipped.value)}" for p in found.robustness)
+        lines.append(f"compared with {earlier.model_id}: accuracy {step} points{note}")
+    if result.robustness:
+        flips = ", ".join(f"{p.kind} {percent(p.flipped.value)}" for p in result.robustness)
         lines.append(f"predictions that change with: {flips}")
     return lines
 
@@ -217,22 +217,22 @@ def ruled(found: "RuleDecisions") -> str:
     return f"decided by rules: {count}{correct}{review}; counted apart, no guarantee covers them"
 
 
-def remarks(found: "Evaluation") -> list[str]:
+def remarks(result: "Evaluation") -> list[str]:
     """One line each: hierarchical F1, rare categories, views, decisions, rows left out."""
     from aisle.evaluation.numbers import decimal, percent, points
 
-    overall, rows = found.model.overall, found.rows
+    overall, rows = result.model.overall, result.rows
     contest = (
         "" if overall.contest_score is None else f", contest score {decimal(overall.contest_score)} of 1.225"
     )
-    lines = [*moved(found), f"hierarchical F1 {decimal(overall.hierarchical_f1)}{contest}"]
-    if found.model.bands:
-        bands = ", ".join(f"{b.name}: {percent(b.accuracy)}" for b in found.model.bands)
+    lines = [*moved(result), f"hierarchical F1 {decimal(overall.hierarchical_f1)}{contest}"]
+    if result.model.bands:
+        bands = ", ".join(f"{b.name}: {percent(b.accuracy)}" for b in result.model.bands)
         lines.append(f"accuracy by training products per category: {bands}")
-    if found.views:
-        views = ", ".join(f"{v.view} {points(v.change.value)}" for v in found.views)
+    if result.views:
+        views = ", ".join(f"{v.view} {points(v.change.value)}" for v in result.views)
         lines.append(f"accuracy without a view, in points: {views}")
-    lines += decided(found)
+    lines += decided(result)
     if rows.branch:
         exact = percent(overall.strict_accuracy)
         lines.append(f"{rows.branch:,} labels are inner categories; exact accuracy {exact}")

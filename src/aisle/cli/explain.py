@@ -57,8 +57,8 @@ def explain(
     from aisle.inference.known_columns import check_products
 
     if method not in ("occlusion", "shapley"):
-        near = did_you_mean(method, ["occlusion", "shapley"])
-        raise AisleError(f"--method {method}: use occlusion or shapley.{near}")
+        suggestion = did_you_mean(method, ["occlusion", "shapley"])
+        raise AisleError(f"--method {method}: use occlusion or shapley.{suggestion}")
     if len(product) > MAX_PRODUCTS:
         raise AisleError(f"{len(product)} products: a page has at most {MAX_PRODUCTS}")
     model = workflow.load(run, trust_code=trust_code, device=device)
@@ -68,15 +68,15 @@ def explain(
         _written(text, model) if text.lstrip().startswith("{") else _find(text, catalog) for text in product
     ]
     check_products(model, chosen)
-    found = explain_products(model, chosen, node, method)  # type: ignore[arg-type]
+    explanations = explain_products(model, chosen, node, method)  # type: ignore[arg-type]
     similar = similar_products(model, chosen, catalog)
     with wrap_write_errors(out):
-        page = explained.write(found, chosen, similar, out)
+        page = explained.write(explanations, chosen, similar, out)
     if as_json:
-        console.print_json([one.to_dict() for one in found])
+        console.print_json([explanation.to_dict() for explanation in explanations])
         return
-    for one in found:
-        _print(one)
+    for explanation in explanations:
+        _print(explanation)
     console.print_paths(report=page)
 
 
@@ -85,18 +85,21 @@ def _category(text: str) -> str | tuple[str, ...]:
     return parts if len(parts) > 1 else text.strip()
 
 
-def _find(wanted: str, catalog: "Catalog | None") -> "Product":
+def _find(product_id: str, catalog: "Catalog | None") -> "Product":
     if catalog is None:
         raise CatalogError(
-            f"--product {wanted}: an id needs the catalog it is in: add --source FILE, or write the product "
+            f"--product {product_id}: an id needs the catalog it is in: add --source FILE, or write the "
+            "product "
             'as JSON: --product \'{"title": "…"}\''
         )
     ids = []
-    for one in catalog:
-        if one.id == wanted:
-            return one
-        ids.append(one.id)
-    raise CatalogError(f"no product has id {wanted!r} ({len(ids):,} rows).{did_you_mean(wanted, ids[:5000])}")
+    for product in catalog:
+        if product.id == product_id:
+            return product
+        ids.append(product.id)
+    raise CatalogError(
+        f"no product has id {product_id!r} ({len(ids):,} rows).{did_you_mean(product_id, ids[:5000])}"
+    )
 
 
 def _written(text: str, model: Any) -> "Product":
@@ -108,40 +111,41 @@ def _written(text: str, model: Any) -> "Product":
     from aisle.data.catalog_format import CatalogFormat
 
     try:
-        given: Any = json.loads(text)
+        data: Any = json.loads(text)
     except ValueError as error:
         raise CatalogError(f"--product is not JSON: {error}") from error
-    images = given.pop("images", None) or given.pop("image", None) or []
+    images = data.pop("images", None) or data.pop("image", None) or []
     images = [images] if isinstance(images, str) else images
     if not isinstance(images, list) or not all(isinstance(i, str) for i in images):
         raise CatalogError("--product: images must be file names")
-    name = str(given.pop("id", "product"))
-    fields = {str(key): str(value) for key, value in given.items() if value not in (None, "")}
+    name = str(data.pop("id", "product"))
+    fields = {str(key): str(value) for key, value in data.items() if value not in (None, "")}
     roles = (model.catalog_format or CatalogFormat()).roles(fields, {}).given
-    own = {roles[part]: part for part in ("title", "description") if roles.get(part)}
-    fields = {own.get(key, key): value for key, value in fields.items()}
+    own_columns = {roles[part]: part for part in ("title", "description") if roles.get(part)}
+    fields = {own_columns.get(key, key): value for key, value in fields.items()}
     return Product(name, fields, tuple(ImageRef(path=Path(i)) for i in images))
 
 
-def _print(one: Any) -> None:
+def _print(explanation: Any) -> None:
     from aisle.evaluation.explained import contributions
     from aisle.evaluation.numbers import percent
     from aisle.taxonomy import format_path
 
-    words = sorted(one.words, key=lambda w: -abs(w.weight))[:6]
-    views = ", ".join(f"{view} {value:+.1f}" for view, value in contributions(one))
+    words = sorted(explanation.words, key=lambda w: -abs(w.weight))[:6]
+    views = ", ".join(f"{view} {value:+.1f}" for view, value in contributions(explanation))
     console.out.print(
-        f"{one.id}  {format_path(one.path)}  confidence {percent(one.confidence)}", markup=False
+        f"{explanation.id}  {format_path(explanation.path)}  confidence {percent(explanation.confidence)}",
+        markup=False,
     )
-    if one.seen:
+    if explanation.seen:
         console.out.print(
             "  seen     the model was trained on this product, so its confidence is too high",
             markup=False,
         )
     if words:
-        shown = ", ".join(f"{w.word} {w.weight:+.1f}" for w in words)
-        console.out.print(f"  words    {shown}", markup=False)
+        weights = ", ".join(f"{w.word} {w.weight:+.1f}" for w in words)
+        console.out.print(f"  words    {weights}", markup=False)
     console.out.print(f"  views    {views}", markup=False)
-    if one.nearest:
-        near = "; ".join(f"{format_path(n.path)} ({n.similarity:.2f})" for n in one.nearest)
-        console.out.print(f"  like     {near}", markup=False)
+    if explanation.nearest:
+        neighbors = "; ".join(f"{format_path(n.path)} ({n.similarity:.2f})" for n in explanation.nearest)
+        console.out.print(f"  like     {neighbors}", markup=False)

@@ -97,8 +97,8 @@ def _write_encoders(run: Path, folder: Path, trust_code: bool, as_json: bool) ->
     model = workflow.load(run, trust_code=trust_code)
     from aisle.inference.encoder_folders import export_encoders
 
-    found = {name: str(path) for name, path in export_encoders(model, folder).items()}
+    folders = {name: str(path) for name, path in export_encoders(model, folder).items()}
     if as_json:
-        console.print_json(found)
+        console.print_json(folders)
         return
-    console.print_paths(**found)
+    console.print_paths(**folders)

@@ -33,18 +33,18 @@ def export_submission(
     from aisle.cli.summary import print_catalog_summary
     from aisle.data import benchmark_datasets
 
-    named = benchmark_datasets.parse_benchmark(source)
-    if named is None:
+    benchmark = benchmark_datasets.parse_benchmark(source)
+    if benchmark is None:
         known = ", ".join(f"{name}:FOLDER:PHASE" for name in benchmark_datasets.BENCHMARKS)
         raise CatalogError(f"{source!r} is not a benchmark data set; write {known}")
     check_parent_folder(out, CatalogError)
     progress = console.progress(quiet or as_json)
     model = workflow.load(run, trust_code=trust_code)
-    catalog = benchmark_datasets.open_benchmark(named, progress)
+    catalog = benchmark_datasets.open_benchmark(benchmark, progress)
     print_catalog_summary(catalog, progress, model)
     with progress("classifying", len(catalog)) as advance:
         predictions = model.predict_stream(catalog, advance)
-        rows = benchmark_datasets.write_submission(named.name, catalog, predictions, out)
+        rows = benchmark_datasets.write_submission(benchmark.name, catalog, predictions, out)
     if as_json:
         console.print_json({"rows": rows, "submission": str(out), "model_id": model.model_id})
         return

@@ -42,8 +42,8 @@ def export_tasks(
     from aisle.inference import label_studio
     from aisle.inference.label_studio.config import MAX_INLINE
 
-    wanted = tuple(decision or ())
-    if unknown := set(wanted) - {"accept", "partial", "review"}:
+    decisions = tuple(decision or ())
+    if unknown := set(decisions) - {"accept", "partial", "review"}:
         raise AisleError(f"--decision {min(unknown)}: use accept, partial or review")
     if out.suffix not in (".json", ".jsonl"):
         raise AisleError(f"{out}: name a file ending in .json for Label Studio, or in .jsonl for Prodigy")
@@ -54,7 +54,7 @@ def export_tasks(
     print_catalog_summary(catalog, progress, model)
     with progress("classifying", len(catalog)) as advance:
         predictions = model.predict_stream(catalog, advance)
-        written = label_studio.write_tasks(out, catalog, predictions, wanted)
+        written = label_studio.write_tasks(out, catalog, predictions, decisions)
     if out.suffix == ".jsonl":
         _say(as_json, written, len(catalog), model.model_id, {"tasks": out})
         return

@@ -36,14 +36,14 @@ def export(
     with opened(store) as database:
         from aisle.server.store import feedback as feedback_store
 
-        found = feedback_store.export(database, file, default_weight, start)
+        result = feedback_store.export(database, file, default_weight, start)
     if as_json:
-        console.print_json(found)
+        console.print_json(result)
         return
     console.out.print(
-        f"{sum(found.values()):,} products: {found['chosen']:,} chosen, {found['accepted']:,} accepted, "
-        f"{found['batch']:,} accepted in a batch, "
-        f"{found['default']:,} that nobody looked at (weight {default_weight:g})"
+        f"{sum(result.values()):,} products: {result['chosen']:,} chosen, {result['accepted']:,} accepted, "
+        f"{result['batch']:,} accepted in a batch, "
+        f"{result['default']:,} that nobody looked at (weight {default_weight:g})"
     )
     console.print_paths(
         feedback=file, next=f"aisle train {file}, or put it next to the catalog and train on both"
@@ -76,9 +76,9 @@ def prune(
         _print_deleted({"rows": retention.prune(database, days)}, as_json)
 
 
-def _print_deleted(found: dict[str, int], as_json: bool) -> None:
+def _print_deleted(deleted: dict[str, int], as_json: bool) -> None:
     if as_json:
-        console.print_json(found)
+        console.print_json(deleted)
         return
-    counts = ", ".join(f"{number:,} {name}" for name, number in found.items())
+    counts = ", ".join(f"{number:,} {name}" for name, number in deleted.items())
     console.out.print(f"deleted: {counts}", markup=False)

@@ -41,11 +41,13 @@ def images(
     if as_json:
         console.print_json(result._asdict())
     elif result == (0, 0, {}):
-        named = ", ".join(catalog.columns.images) or "no column"
-        console.out.print(f"nothing to download: no image is given as a URL (images: {named})", markup=False)
+        columns = ", ".join(catalog.columns.images) or "no column"
+        console.out.print(
+            f"nothing to download: no image is given as a URL (images: {columns})", markup=False
+        )
     else:
-        for url, why in list(result.failed.items())[:10]:
-            console.say(f"{url}: {why}")
+        for url, reason in list(result.failed.items())[:10]:
+            console.say(f"{url}: {reason}")
         more = len(result.failed) - 10
         console.say(f"… and {more:,} more; all are in {out / 'images.jsonl'}" if more > 0 else "", more <= 0)
         console.out.print(

@@ -45,35 +45,42 @@ def import_annotations(
         tree = read_taxonomy(taxonomy)
     elif run is not None:
         tree = workflow.load(run).taxonomy
-    found = read_annotations(export, tree)
-    found.write(out)
+    annotations = read_annotations(export, tree)
+    annotations.write(out)
     if as_json:
-        unknown = [{"path": list(path), "tasks": tasks} for path, tasks in found.unknown.most_common()]
+        unknown = [{"path": list(path), "tasks": tasks} for path, tasks in annotations.unknown.most_common()]
         console.print_json(
             {
-                "tasks": found.tasks,
-                "labelled": len(found.rows),
-                "skipped": found.skipped,
-                "open": found.open,
-                "disagreements": found.disagreements,
-                "several_categories": found.several,
+                "tasks": annotations.tasks,
+                "labelled": len(annotations.rows),
+                "skipped": annotations.skipped,
+                "open": annotations.open,
+                "disagreements": annotations.disagreements,
+                "several_categories": annotations.several,
                 "unknown": unknown,
                 "file": str(out),
             }
         )
         return
     console.out.print(
-        f"{count(found.tasks, 'task')}: {len(found.rows):,} labelled, {found.skipped:,} skipped, "
-        f"{found.open:,} without an annotation"
+        f"{count(annotations.tasks, 'task')}: {len(annotations.rows):,} labelled, "
+        f"{annotations.skipped:,} skipped, "
+        f"{annotations.open:,} without an annotation"
     )
-    if found.several:
-        console.say(f"{count(found.several, 'task')} with several categories: the first one is the label")
-    if found.disagreements:
-        ids = ", ".join(found.disagreements[:_SHOWN])
-        console.say(f"{count(len(found.disagreements), 'task')} left out, because annotators disagree: {ids}")
-    if found.unknown:
-        paths = "; ".join(f"{format_path(path)} ({n:,})" for path, n in found.unknown.most_common(_SHOWN))
-        total = sum(found.unknown.values())
+    if annotations.several:
+        console.say(
+            f"{count(annotations.several, 'task')} with several categories: the first one is the label"
+        )
+    if annotations.disagreements:
+        ids = ", ".join(annotations.disagreements[:_SHOWN])
+        console.say(
+            f"{count(len(annotations.disagreements), 'task')} left out, because annotators disagree: {ids}"
+        )
+    if annotations.unknown:
+        paths = "; ".join(
+            f"{format_path(path)} ({n:,})" for path, n in annotations.unknown.most_common(_SHOWN)
+        )
+        total = sum(annotations.unknown.values())
         console.say(f"{count(total, 'task')} left out, because the tree has no such category: {paths}")
     next_ = console.command("train", out)
     console.print_paths(labels=out, next=next_)

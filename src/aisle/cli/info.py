@@ -123,17 +123,19 @@ def _card(model: Any) -> str:
     return f"{card}\nExported to ONNX as {model.model_id}, {precision}: runs on CPUs without torch.\n"
 
 
-def print_ensemble(made: "Ensemble", run: Path) -> None:
+def print_ensemble(ensemble: "Ensemble", run: Path) -> None:
     """Print an ensemble's members, their weights, their accuracy and the operating curve."""
-    accuracy = made.results.get("out_of_fold", {})
-    counts = made.results.get("importances") or dict(zip(made.names, made.weights.tolist(), strict=True))
+    accuracy = ensemble.results.get("out_of_fold", {})
+    counts = ensemble.results.get("importances") or dict(
+        zip(ensemble.names, ensemble.weights.tolist(), strict=True)
+    )
     for name, value in counts.items():
         right = f", out-of-fold accuracy {accuracy[name]:.1%}" if name in accuracy else ""
         console.out.print(f"{value:>6.1%}  {name}{right}", markup=False)
     if "mean" in accuracy:
         console.out.print(f"their average: out-of-fold accuracy {accuracy['mean']:.1%}")
-    if made.policy.curve:
-        print_curve(made.policy, run)
+    if ensemble.policy.curve:
+        print_curve(ensemble.policy, run)
     else:
         console.say("no guarantee yet: give --on with rows that no model saw, or run `aisle calibrate`")
 

@@ -58,13 +58,13 @@ def list_(store: Store = STORE, as_json: AsJson = False) -> None:
 
         rows = [
             {
-                "id": one.id,
-                "person": one.person,
-                "role": one.role,
-                "created": _day(one.created),
-                "revoked": _day(one.revoked) if one.revoked else None,
+                "id": key.id,
+                "person": key.person,
+                "role": key.role,
+                "created": _day(key.created),
+                "revoked": _day(key.revoked) if key.revoked else None,
             }
-            for one in keys.list_keys(database)
+            for key in keys.list_keys(database)
         ]
     if as_json:
         console.print_json(rows)

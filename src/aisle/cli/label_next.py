@@ -90,6 +90,6 @@ def write_choice(catalog: "Catalog", chosen: "LabelChoice", out: Path) -> None:
 
     columns = catalog.columns
     blank = np.full(len(chosen.rows), "", dtype=object)
-    suggested = np.array([format_path(one.best) for one in chosen.predictions], dtype=object)
+    suggested = np.array([format_path(prediction.best) for prediction in chosen.predictions], dtype=object)
     label = {} if columns.category or columns.levels else {"category": blank}
     write_rows(catalog.select(chosen.rows), out, {**label, SUGGESTION: suggested})

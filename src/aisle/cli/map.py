@@ -100,7 +100,7 @@ def map_catalog(
     progress = console.progress(quiet or as_json)
     target = read_target(to, language or ())
     pairs = [] if checked is None else read_checked(checked, target.taxonomy)
-    given = _overrides(out, overrides, target)
+    overrides_ = _overrides(out, overrides, target)
     catalog = read_shop(source, options)
     print_catalog_summary(catalog, progress)
     side, products = shop_side(catalog)
@@ -113,11 +113,11 @@ def map_catalog(
         side,
         target,
         products=products,
-        ids=[product.id for product in catalog] if given.products else (),
+        ids=[product.id for product in catalog] if overrides_.products else (),
         target_texts=None if target_products is None else product_titles(target_products, target.taxonomy),
         encoder=encoder,
         checked=pairs,
-        overrides=given,
+        overrides=overrides_,
         reference=reference,
         precision=precision,
         alpha=alpha,
@@ -141,9 +141,9 @@ def read_shop(source: Path, options: LabelledCatalogOptions) -> "Catalog":
     from aisle.mapping import shop_category_column
 
     catalog = options.read(source)
-    own = shop_category_column(catalog)
-    if own is not None and not options.described().columns:
-        return replace(options, column=[f"category={own}"]).read(source)
+    column = shop_category_column(catalog)
+    if column is not None and not options.described().columns:
+        return replace(options, column=[f"category={column}"]).read(source)
     return catalog
 
 
@@ -151,14 +151,14 @@ def _overrides(out: Path, file: Path | None, target: "TreeFile") -> "Overrides":
     """The overrides of an earlier mapping, then those of a file."""
     from aisle.mapping import Overrides, earlier_overrides, read_overrides
 
-    found = earlier_overrides(out, target.taxonomy) if out.suffix.lower() == ".csv" else Overrides()
-    return found if file is None else found | read_overrides(file, target.taxonomy)
+    earlier = earlier_overrides(out, target.taxonomy) if out.suffix.lower() == ".csv" else Overrides()
+    return earlier if file is None else earlier | read_overrides(file, target.taxonomy)
 
 
 def _print(mapping: "CategoryMapping") -> None:
     console.out.print(_table(mapping))
     counts = {name: mapping.count(name) for name in ("decided", "review", "override")}
-    straddling = sum(one.straddles for one in mapping.categories)
+    straddling = sum(category.straddles for category in mapping.categories)
     console.out.print(
         f"{len(mapping.categories):,} categories onto {mapping.kind}: {counts['decided']:,} decided, "
         f"{counts['review']:,} for review, {counts['override']:,} set by you; "
@@ -181,13 +181,13 @@ def _table(mapping: "CategoryMapping") -> "Table":
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("category", "products", "target", "id", "probability", "decision"):
         table.add_column(name, justify="right" if name in ("products", "probability") else "left")
-    for one in sorted(mapping.categories, key=lambda one: -one.products)[:_ROWS]:
+    for category in sorted(mapping.categories, key=lambda category: -category.products)[:_ROWS]:
         table.add_row(
-            console.printable(path_of(mapping.source, one.node)),
-            f"{one.products:,}",
-            console.printable(path_of(mapping.target, one.target)) or "none",
-            id_of(mapping.target, one.target),
-            f"{one.probability:.2f}",
-            "straddles" if one.straddles else one.decision,
+            console.printable(path_of(mapping.source, category.node)),
+            f"{category.products:,}",
+            console.printable(path_of(mapping.target, category.target)) or "none",
+            id_of(mapping.target, category.target),
+            f"{category.probability:.2f}",
+            "straddles" if category.straddles else category.decision,
         )
     return table

@@ -58,45 +58,45 @@ def migrate(
     from aisle.inference.migration.unsure import unsure_products, write_unsure
 
     model = workflow.load(run, trust_code=trust_code)
-    home = run.parent if run.name == "model" else run
-    target = out or home.with_name(f"{home.name}-migrated")
-    rows = _old_products(home, catalog, options, model, quiet)
-    shown = None if examples is None else options.read(examples, like=model)
-    found = migrate_model(
+    run_folder = run.parent if run.name == "model" else run
+    target = out or run_folder.with_name(f"{run_folder.name}-migrated")
+    rows = _old_products(run_folder, catalog, options, model, quiet)
+    example_rows = None if examples is None else options.read(examples, like=model)
+    migration = migrate_model(
         model,
         open_tree(new_tree).taxonomy,
-        examples=shown,
-        labelled=LabelledScores.load(home),
+        examples=example_rows,
+        labelled=LabelledScores.load(run_folder),
     )
-    saved = found.model.save(target / "model")
+    saved = migration.model.save(target / "model")
     listed = target / "unsure.csv"
     with wrap_write_errors(target):
         (target / "changes.json").write_text(
-            json.dumps(found.changes.to_dict(), ensure_ascii=False, indent=1), "utf-8"
+            json.dumps(migration.changes.to_dict(), ensure_ascii=False, indent=1), "utf-8"
         )
-        found.changes.to_html(target / "changes.html")
+        migration.changes.to_html(target / "changes.html")
         count = 0
         if rows is not None:
-            products = unsure_products(rows, found.changes, found.moves, saved)
+            products = unsure_products(rows, migration.changes, migration.moves, saved)
             count = write_unsure(listed, rows, products)
     if as_json:
-        console.print_json(_as_json(found, saved.model_id, target, count))
+        console.print_json(_as_json(migration, saved.model_id, target, count))
         return
     if not quiet:
-        _print_migration(found, target, rows, count)
+        _print_migration(migration, target, rows, count)
     console.print_paths(
         model=target / "model", changes=target / "changes.html", to_check=listed if count else None
     )
 
 
 def _old_products(
-    home: Path, catalog: Path | None, options: CatalogOptions, model: object, quiet: bool
+    run_folder: Path, catalog: Path | None, options: CatalogOptions, model: object, quiet: bool
 ) -> "Catalog | None":
     """Products with labels of the old tree: those given, or those that the run was trained on."""
     if catalog is not None:
         return options.read(catalog, like=model)
     try:
-        return read_run_source(home, None, options, model)
+        return read_run_source(run_folder, None, options, model)
     except AisleError:
         console.say(
             "the training catalog is missing, so that no product is listed; name it with --catalog FILE",
@@ -105,41 +105,41 @@ def _old_products(
         return None
 
 
-def _print_migration(found: "Migration", target: Path, rows: "Catalog | None", count: int) -> None:
-    print_counts(found.changes)
+def _print_migration(migration: "Migration", target: Path, rows: "Catalog | None", count: int) -> None:
+    print_counts(migration.changes)
     if rows is not None:
         console.out.print(f"{count:,} of {len(rows):,} products have a category that is to be checked")
-    tree = found.changes.new
-    if found.without_scores:
-        names = ", ".join(tree.nodes[tree.index(i)].name for i in found.without_scores[:_SHOWN])
-        console.say(f"{len(found.without_scores):,} added categories are never predicted: {names}")
-    if not found.labelled_rows:
+    tree = migration.changes.new
+    if migration.without_scores:
+        names = ", ".join(tree.nodes[tree.index(i)].name for i in migration.without_scores[:_SHOWN])
+        console.say(f"{len(migration.without_scores):,} added categories are never predicted: {names}")
+    if not migration.labelled_rows:
         console.say(
             "nothing is guaranteed: there are no scores of labelled rows next to the model. "
             f"{console.command('calibrate', target / 'model', 'LABELLED_FILE')} fits the guarantee"
         )
         return
-    console.out.print(f"the guarantee was fitted on {found.labelled_rows:,} labelled rows")
-    if found.without_labels:
-        named = [" > ".join(tree.nodes[tree.index(i)].path) for i in found.without_labels]
-        more = f" and {len(named) - _SHOWN:,} more" if len(named) > _SHOWN else ""
-        console.out.print(f"without a labelled row, so that nothing is decided there: {len(named):,}")
-        for name in named[:_SHOWN]:
+    console.out.print(f"the guarantee was fitted on {migration.labelled_rows:,} labelled rows")
+    if migration.without_labels:
+        paths = [" > ".join(tree.nodes[tree.index(i)].path) for i in migration.without_labels]
+        more = f" and {len(paths) - _SHOWN:,} more" if len(paths) > _SHOWN else ""
+        console.out.print(f"without a labelled row, so that nothing is decided there: {len(paths):,}")
+        for name in paths[:_SHOWN]:
             console.out.print(f"  {console.printable(name)}", markup=False)
         if more:
             console.out.print(f" {more}")
-    print_curve(found.model.policy, target)
+    print_curve(migration.model.policy, target)
 
 
-def _as_json(found: "Migration", model_id: str, target: Path, count: int) -> dict[str, object]:
+def _as_json(migration: "Migration", model_id: str, target: Path, count: int) -> dict[str, object]:
     return {
         "model": str(target / "model"),
         "model_id": model_id,
-        "changes": found.changes.counts,
-        "uncertain": len(found.changes.uncertain),
-        "labelled_rows": found.labelled_rows,
-        "without_labels": list(found.without_labels),
-        "without_scores": list(found.without_scores),
+        "changes": migration.changes.counts,
+        "uncertain": len(migration.changes.uncertain),
+        "labelled_rows": migration.labelled_rows,
+        "without_labels": list(migration.without_labels),
+        "without_scores": list(migration.without_scores),
         "unsure_products": count,
-        "guarantees": [g._asdict() for g in found.model.policy.guarantees],
+        "guarantees": [g._asdict() for g in migration.model.policy.guarantees],
     }

@@ -42,16 +42,18 @@ class ServerOptions(OptionGroup):
 
         return Client(self.server, self.key, timeout=600)
 
-    def print(self, found: dict[str, Any]) -> None:
+    def print(self, models: dict[str, Any]) -> None:
         """Print a response of the server that lists its models."""
         if self.as_json:
-            console.print_json(found)
+            console.print_json(models)
             return
-        for one in found["models"]:
-            role = "live" if one["live"] else "shadow" if one["shadow"] else ""
-            metrics = [f"{name} {value:.3f}" for name, value in one["metrics"].items() if 0 <= value <= 1][:2]
-            about = ", ".join([f"{one['categories']:,} categories", *metrics])
-            console.out.print(f"{one['name']:<16} {role:<7} {one['model_id']}  {about}", markup=False)
+        for model in models["models"]:
+            role = "live" if model["live"] else "shadow" if model["shadow"] else ""
+            metrics = [f"{name} {value:.3f}" for name, value in model["metrics"].items() if 0 <= value <= 1][
+                :2
+            ]
+            about = ", ".join([f"{model['categories']:,} categories", *metrics])
+            console.out.print(f"{model['name']:<16} {role:<7} {model['model_id']}  {about}", markup=False)
 
 
 @command("models list", "List the models.", section="Server")
@@ -76,15 +78,15 @@ def load(
 def promote(name: Name, options: ServerOptions) -> None:
     """Make a model the live one, if it is not worse on the server's golden set. No request is dropped."""
     with options.connect() as client:
-        found = client.promote(name)
-    comparison = found.get("comparison")
+        result = client.promote(name)
+    comparison = result.get("comparison")
     if comparison and not options.as_json:
         console.say(
             f"of {comparison['products']:,} products, {name} classifies {comparison['candidate']:,} "
             f"correctly, the live model {comparison['live']:,} ({comparison['difference']:+.1%}; "
             f"95 % interval {comparison['low']:+.1%} to {comparison['high']:+.1%})"
         )
-    options.print(found)
+    options.print(result)
 
 
 @command("models rollback", "Make the previous model live again.", section="Server")

@@ -226,7 +226,7 @@ class FileOptions(OptionGroup):
         """
         from aisle.data.columns import parse_columns
 
-        given = parse_columns(self.columns)
+        columns = parse_columns(self.columns)
         vectors: dict[str, str] = {}
         for text in self.column or []:
             part, sign, name = text.partition("=")
@@ -236,8 +236,8 @@ class FileOptions(OptionGroup):
                 vectors |= dict(_vector_file(item) for item in name.split(","))
                 continue
             listed = part.strip() in _LISTS
-            given[part.strip()] = tuple(n.strip() for n in name.split(",")) if listed else name
-        return Described(given, vectors)
+            columns[part.strip()] = tuple(n.strip() for n in name.split(",")) if listed else name
+        return Described(columns, vectors)
 
     def read(
         self,
@@ -265,9 +265,9 @@ class FileOptions(OptionGroup):
         from aisle.data import benchmark_datasets, read
         from aisle.progress import SILENT
 
-        named = None if isinstance(source, list) else benchmark_datasets.parse_benchmark(source)
-        if named is not None:
-            return benchmark_datasets.open_benchmark(named, progress or SILENT)
+        benchmark = None if isinstance(source, list) else benchmark_datasets.parse_benchmark(source)
+        if benchmark is not None:
+            return benchmark_datasets.open_benchmark(benchmark, progress or SILENT)
         described = self.described()
         return read(
             source,
@@ -300,11 +300,11 @@ class FileOptions(OptionGroup):
         """
         if self.max_expanded is None:
             return None
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", self.max_expanded.casefold())
-        if found is None:
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", self.max_expanded.casefold())
+        if match is None:
             raise CatalogError(f"--max-expanded {self.max_expanded}: write a size, such as 500MB or 10GB")
-        power = " kmgt".index(found[2] or " ")
-        return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
+        power = " kmgt".index(match[2] or " ")
+        return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
 
 
 @dataclass(frozen=True, kw_only=True)

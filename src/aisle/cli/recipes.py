@@ -27,11 +27,11 @@ def recipes(
         else:
             typer.echo(shipped().get(name) or Path(name).read_text(), nl=False)
         return
-    found = {known: load_recipe(known).description for known in shipped()}
+    descriptions = {known: load_recipe(known).description for known in shipped()}
     if as_json:
-        console.print_json(found)
+        console.print_json(descriptions)
         return
-    width = max(map(len, found))
-    for known, description in found.items():
+    width = max(map(len, descriptions))
+    for known, description in descriptions.items():
         console.out.print(f"{known:<{width}}  {description}", markup=False)
     console.say("copy one and change it: aisle recipes fast > mine.toml; aisle train FILE --recipe mine.toml")

@@ -45,26 +45,28 @@ def relabel(
 
     catalog = options.read(source, progress=console.progress(quiet or as_json))
     changes = diff(catalog.taxonomy, open_tree(to).taxonomy)
-    home = out or _beside(source)
-    found = relabel_catalog(catalog, changes, home)
+    output = out or _beside(source)
+    relabelled = relabel_catalog(catalog, changes, output)
     judge = None if model is None else workflow.load(model, trust_code=trust_code)
-    listed = unsure or home.with_name(f"{home.name.split('.')[0]}.unsure.csv")
-    if found.unsure:
+    listed = unsure or output.with_name(f"{output.name.split('.')[0]}.unsure.csv")
+    if relabelled.unsure:
         with wrap_write_errors(listed):
             write_unsure(listed, catalog, unsure_products(catalog, changes, moves(changes), judge))
     if as_json:
-        data = {k: str(v) if isinstance(v, Path) else v for k, v in found._asdict().items()}
-        console.print_json({**data, "list": str(listed) if found.unsure else None, "changes": changes.counts})
+        data = {k: str(v) if isinstance(v, Path) else v for k, v in relabelled._asdict().items()}
+        console.print_json(
+            {**data, "list": str(listed) if relabelled.unsure else None, "changes": changes.counts}
+        )
         return
     if not quiet:
         print_counts(changes)
     console.out.print(
-        f"{found.products:,} labels: {found.kept:,} are the same, {found.moved:,} moved, "
-        f"{found.unsure:,} to check"
+        f"{relabelled.products:,} labels: {relabelled.kept:,} are the same, {relabelled.moved:,} moved, "
+        f"{relabelled.unsure:,} to check"
     )
-    if found.without_code:
-        console.say(f"without a code in this shop: {', '.join(found.without_code[:5])}", quiet)
-    console.print_paths(file=found.out, to_check=listed if found.unsure else None)
+    if relabelled.without_code:
+        console.say(f"without a code in this shop: {', '.join(relabelled.without_code[:5])}", quiet)
+    console.print_paths(file=relabelled.out, to_check=listed if relabelled.unsure else None)
 
 
 def _beside(source: Path) -> Path:

@@ -45,14 +45,14 @@ def compare(
     assert ruled.rules is not None
     print_catalog_summary(catalog, progress, model)
     with progress("testing rules", len(catalog)) as advance:
-        own = model.predict_stream(catalog)
+        predictions = model.predict_stream(catalog)
         final = ruled.predict_stream(catalog, advance)
-        rows = zip(catalog, _files(catalog), _labels(model, catalog), own, final, strict=True)
-        found = check_rules(ruled.rules.on(model.taxonomy), rows)
+        rows = zip(catalog, _files(catalog), _labels(model, catalog), predictions, final, strict=True)
+        report = check_rules(ruled.rules.on(model.taxonomy), rows)
     if as_json:
-        console.print_json(found.to_dict())
+        console.print_json(report.to_dict())
         return
-    _print(found)
+    _print(report)
 
 
 def _files(catalog: "Catalog") -> list[str]:
@@ -71,35 +71,38 @@ def _labels(model: Any, catalog: "Catalog") -> Iterator[Any]:
     return (model.taxonomy.nodes[node].path if node >= 0 else None for node in nodes)
 
 
-def _print(found: "RulesReport") -> None:
+def _print(report: "RulesReport") -> None:
     from rich.table import Table
 
     console.out.print(
-        f"{found.products:,} products; rules touch {found.touched:,} and decide {found.decided:,} of them"
+        f"{report.products:,} products; rules touch {report.touched:,} and decide {report.decided:,} of them"
     )
     table = Table(box=None, pad_edge=False)
     for name in ("rule", "action", "touches", "acts", "changes", "labels\nagree", "model\nagrees"):
         table.add_column(name, justify="left" if name in ("rule", "action") else "right", overflow="fold")
-    for one in found.rules:
-        labels = f"{one.right:,} of {one.labelled:,}" if one.labelled else "–"
+    for rule in report.rules:
+        labels = f"{rule.right:,} of {rule.labelled:,}" if rule.labelled else "–"
         table.add_row(
-            console.printable(one.id),
-            one.action,
-            *(f"{number:,}" for number in (one.touched, one.acted, one.changed)),
+            console.printable(rule.id),
+            rule.action,
+            *(f"{number:,}" for number in (rule.touched, rule.acted, rule.changed)),
             labels,
-            f"{one.agreed:,}",
+            f"{rule.agreed:,}",
         )
     console.out.print(table, markup=False)
     say = console.out.print
-    for finding in dict.fromkeys(finding for one in found.rules for finding in one.findings):
-        say(f"{finding}: {', '.join(one.id for one in found.rules if finding in one.findings)}", markup=False)
-    for one in found.rules:
-        for example in one.wrong:
+    for finding in dict.fromkeys(finding for rule in report.rules for finding in rule.findings):
+        say(
+            f"{finding}: {', '.join(rule.id for rule in report.rules if finding in rule.findings)}",
+            markup=False,
+        )
+    for rule in report.rules:
+        for example in rule.wrong:
             product = f"{example['id']} {example['title']!r}"
-            say(f"  {one.id} contradicts {product}: {example['label']}", markup=False)
-        if "shadowed" in one.findings and one.shadowed_by:
-            say(f"  {one.id} never acts: {', '.join(one.shadowed_by)} acts first", markup=False)
-    for clash in found.conflicts:
+            say(f"  {rule.id} contradicts {product}: {example['label']}", markup=False)
+        if "shadowed" in rule.findings and rule.shadowed_by:
+            say(f"  {rule.id} never acts: {', '.join(rule.shadowed_by)} acts first", markup=False)
+    for clash in report.conflicts:
         examples = ", ".join(clash.examples)
         say(
             f"  {clash.wins} and {clash.loses} contradict each other on {clash.products:,} products "
@@ -152,7 +155,7 @@ def show(run: Run, trust_code: TrustCode = False, as_json: AsJson = False) -> No
     if rules is None:
         raise AisleError(f"{run} has no rules: see `aisle rules set`")
     if as_json:
-        found = {"version": rules.digest, "text": rules.text, "lists": dict(rules.lists)}
-        console.print_json({**found, "expired": rules.expired})
+        result = {"version": rules.digest, "text": rules.text, "lists": dict(rules.lists)}
+        console.print_json({**result, "expired": rules.expired})
         return
     console.out.print(rules.text, markup=False, highlight=False)

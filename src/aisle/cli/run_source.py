@@ -19,13 +19,13 @@ def write_run_source(run: Path, source: Path, options: LabelledCatalogOptions) -
 
     if is_pipe(source) or getattr(source, "url", str(source)) != str(source):
         return
-    found: dict[str, Any] = {
+    data: dict[str, Any] = {
         "source": _absolute(source),
         "taxonomy": _absolute(options.taxonomy),
         "image_root": _absolute(options.image_root),
         "vectors": {name: _absolute(Path(file)) for name, file in options.described().vectors.items()},
     }
-    (run / FILE).write_text(json.dumps(found, ensure_ascii=False, indent=1), "utf-8")
+    (run / FILE).write_text(json.dumps(data, ensure_ascii=False, indent=1), "utf-8")
 
 
 def read_run_source(run: Path, source: Path | None, options: CatalogOptions, like: Any) -> "Catalog":
@@ -38,25 +38,25 @@ def read_run_source(run: Path, source: Path | None, options: CatalogOptions, lik
 
     if source is not None:
         return options.read(source, like=like)
-    home = run.parent if run.name == "model" and not (run / FILE).exists() else run
+    run_folder = run.parent if run.name == "model" and not (run / FILE).exists() else run
     try:
-        found = json.loads((home / FILE).read_text("utf-8"))
+        data = json.loads((run_folder / FILE).read_text("utf-8"))
     except (OSError, ValueError):
         raise AisleError(
             f"{run} does not name the catalog it was trained on: add one, aisle export {run} FILE --onnx"
         ) from None
-    path = source_or_address(found["source"])
+    path = source_or_address(data["source"])
     if isinstance(path, Path) and not path.exists() and parse_benchmark(path) is None:
         raise AisleError(
             f"{path}, the catalog that {run} was trained on, does not exist: name another file of "
             "labelled rows"
         )
-    given = {name: getattr(options, name) for name in options.__dataclass_fields__}
+    values = {name: getattr(options, name) for name in options.__dataclass_fields__}
     kept: dict[str, Any] = {
-        key: path_or_url(found[key]) for key in ("taxonomy", "image_root") if found.get(key)
+        key: path_or_url(data[key]) for key in ("taxonomy", "image_root") if data.get(key)
     }
-    kept |= {key: value for key, value in given.items() if value is not None}
-    vectors = [f"vectors={name}={file}" for name, file in found["vectors"].items()]
+    kept |= {key: value for key, value in values.items() if value is not None}
+    vectors = [f"vectors={name}={file}" for name, file in data["vectors"].items()]
     kept["column"] = [*vectors, *(options.column or [])]
     return LabelledCatalogOptions(**kept).read(path, like=like)
 

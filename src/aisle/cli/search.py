@@ -71,8 +71,8 @@ def search(
     if html is not None:
         _page(opened, hits, query, where, image, html)
     if as_json:
-        found: dict[str, Any] = {"query": query, "where": where, "model_id": opened.manifest.model_id}
-        console.print_json(found | {"hits": [hit.to_dict() for hit in hits]})
+        result: dict[str, Any] = {"query": query, "where": where, "model_id": opened.manifest.model_id}
+        console.print_json(result | {"hits": [hit.to_dict() for hit in hits]})
         return
     _table(hits)
     console.print_paths(page=html)
@@ -116,12 +116,12 @@ def _table(hits: "list[Hit]") -> None:
 
 
 def _versions(opened: "Index", as_json: bool) -> None:
-    found = [{"version": v.number, "products": v.rows, "made": v.made} for v in opened.versions]
+    versions = [{"version": v.number, "products": v.rows, "made": v.made} for v in opened.versions]
     if as_json:
-        console.print_json(found)
+        console.print_json(versions)
         return
-    for one in found:
-        console.out.print(f"{one['version']:>6}  {one['products']:>10,} products  {one['made']}")
+    for version in versions:
+        console.out.print(f"{version['version']:>6}  {version['products']:>10,} products  {version['made']}")
 
 
 def _page(

@@ -128,15 +128,15 @@ def named(runs: list[str]) -> dict[str, Path]:
     Raises:
         AisleError: Two have one name.
     """
-    found: dict[str, Path] = {}
+    models: dict[str, Path] = {}
     for text in runs:
         name, sign, folder = text.partition("=")
         path = Path(folder if sign else text)
         if not sign:
-            whole = path.absolute()
-            name = whole.parent.name if whole.name == "model" else whole.name
-        if name in found or not name or "," in name or "/" in name:
-            why = "is used twice" if name in found else "is not valid"
-            raise AisleError(f"{text}: the name {name!r} {why}; choose another: NAME={path}")
-        found[name] = path
-    return found
+            absolute = path.absolute()
+            name = absolute.parent.name if absolute.name == "model" else absolute.name
+        if name in models or not name or "," in name or "/" in name:
+            reason = "is used twice" if name in models else "is not valid"
+            raise AisleError(f"{text}: the name {name!r} {reason}; choose another: NAME={path}")
+        models[name] = path
+    return models

@@ -55,23 +55,23 @@ def split(
     check_output(out, catalog)
     in_time = by is SplitMethod.TIME
     rows = splits.split_by_time(catalog, shares) if in_time else splits.split(catalog, shares, seed)
-    given = np.full(len(catalog), "", dtype=object)
-    for name, some in zip(names, rows, strict=True):
-        given[some] = name
-    write_rows(catalog, out, {catalog.columns.split or "split": given})
-    found = [_part(catalog, name, some) for name, some in zip(names, rows, strict=True)]
+    assigned = np.full(len(catalog), "", dtype=object)
+    for name, part_rows in zip(names, rows, strict=True):
+        assigned[part_rows] = name
+    write_rows(catalog, out, {catalog.columns.split or "split": assigned})
+    part_summaries = [_part(catalog, name, part_rows) for name, part_rows in zip(names, rows, strict=True)]
     if as_json:
-        console.print_json({"file": str(out), "by": by.value, "parts": found})
+        console.print_json({"file": str(out), "by": by.value, "parts": part_summaries})
         return
-    for part in found:
+    for part in part_summaries:
         dates = f", {part['first']} to {part['last']}" if by is SplitMethod.TIME and part["last"] else ""
         console.out.print(f"{part['name']:<12} rows {part['rows']:>9,}, classes {part['classes']:>6,}{dates}")
     left = len(catalog) - sum(map(len, rows))
     if left:
         console.say(f"rows that cannot be used, in no split: {left:,} (`aisle check {source}`)", quiet)
     root = catalog.image_root
-    moved = root is not None and root.absolute() != out.absolute().parent
-    moved_root = ("--image-root", root) if moved else ()
+    is_elsewhere = root is not None and root.absolute() != out.absolute().parent
+    moved_root = ("--image-root", root) if is_elsewhere else ()
     console.print_paths(file=out, next=console.command("train", out, *moved_root))
 
 
@@ -84,8 +84,8 @@ def _parts(text: str) -> tuple[list[str], list[float]]:
     from aisle.data.split_names import SPLITS, parse_split
 
     names, shares = [], []
-    for piece in text.split(","):
-        name, sign, share = piece.partition("=")
+    for part in text.split(","):
+        name, sign, share = part.partition("=")
         try:
             shares.append(float(share))
         except ValueError:
@@ -103,8 +103,8 @@ def _part(catalog: "Catalog", name: str, rows: Any) -> dict[str, Any]:
     """Rows, classes and dates of one split."""
     import numpy as np
 
-    some = catalog.select(rows)
-    node, dates = some.targets().node, some.dates
+    part = catalog.select(rows)
+    node, dates = part.targets().node, part.dates
     known = np.empty(0, "datetime64[s]") if dates is None else dates[~np.isnat(dates)]
     first, last = (str(known.min())[:10], str(known.max())[:10]) if len(known) else (None, None)
     classes = len(np.unique(node[node >= 0]))

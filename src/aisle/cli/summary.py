@@ -24,10 +24,10 @@ def print_catalog_summary(catalog: "Catalog", progress: "Progress", model: Any =
     from aisle.data.column_hints import ROLE_NAMES, propose
 
     progress.say(f"{announce(catalog)}; columns: {columns_line(catalog.columns)}")
-    for one in propose(catalog):
-        if one.role != "category":  # a command that needs labels reports that itself
-            likely = f"the most likely is {one.column!r}: {one.flag}"
-            progress.say(f"no column is recognised as the {ROLE_NAMES[one.role]}; {likely}")
+    for proposal in propose(catalog):
+        if proposal.role != "category":  # a command that needs labels reports that itself
+            likely = f"the most likely is {proposal.column!r}: {proposal.flag}"
+            progress.say(f"no column is recognised as the {ROLE_NAMES[proposal.role]}; {likely}")
     _print_problems(catalog, progress)
     if model is not None:
         from aisle.inference.known_columns import check_columns
@@ -70,11 +70,11 @@ def print_missing_views(views: list[str], progress: "Progress") -> None:
 def columns_line(columns: "Columns") -> str:
     """`id · title: ProductName · category`: each role, and its columns where their name is another."""
     parts = []
-    for part, held in columns.describe():
-        names = held.split(", ")
+    for part, part_columns in columns.describe():
+        names = part_columns.split(", ")
         if len(names) > MAX_COLUMNS:
-            held = f"{', '.join(names[:MAX_COLUMNS])} and {len(names) - MAX_COLUMNS:,} more"
-        if held != held.strip():  # a separator
-            held = repr(held)
-        parts.append(part if part == held else f"{part}: {held}")
+            part_columns = f"{', '.join(names[:MAX_COLUMNS])} and {len(names) - MAX_COLUMNS:,} more"
+        if part_columns != part_columns.strip():  # a separator
+            part_columns = repr(part_columns)
+        parts.append(part if part == part_columns else f"{part}: {part_columns}")
     return " · ".join(parts)

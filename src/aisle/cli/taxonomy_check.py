@@ -73,11 +73,11 @@ def taxonomy_check(
     if catalog is not None:
         print_catalog_summary(catalog, progress)
     limits = TreeLimits(tiny, max_depth, confusion, folds)
-    found = check_tree(tree, catalog, resolved, limits, trust_code=trust_code, progress=progress)
+    result = check_tree(tree, catalog, resolved, limits, trust_code=trust_code, progress=progress)
     if as_json:
-        console.print_json(found.model_dump(mode="json"))
+        console.print_json(result.model_dump(mode="json"))
         return
-    print_check(found, catalog is not None, resolved is not None)
+    print_check(result, catalog is not None, resolved is not None)
 
 
 def _recipe(run: Path | None, recipe: str | None) -> "AnyRecipe | None":
@@ -113,28 +113,28 @@ def read_tree_or_catalog(source: Path, options: CatalogOptions) -> "tuple[Taxono
     return read_tree_file(source).taxonomy, None
 
 
-def print_check(found: "TreeCheck", with_products: bool, with_model: bool) -> None:
+def print_check(check: "TreeCheck", with_products: bool, with_model: bool) -> None:
     """Print the findings by kind."""
     from aisle.evaluation.tree_check import KINDS
 
-    size = f"{found.categories:,} categories, {found.leaves:,} leaves, {found.levels} levels"
-    products = f", {found.products:,} labelled products" if with_products else ""
+    size = f"{check.categories:,} categories, {check.leaves:,} leaves, {check.levels} levels"
+    products = f", {check.products:,} labelled products" if with_products else ""
     console.out.print(f"{size}{products}", markup=False)
     for kind, title in KINDS.items():
-        own = [one for one in found.findings if one.kind == kind]
-        if not own:
+        findings = [finding for finding in check.findings if finding.kind == kind]
+        if not findings:
             continue
-        console.out.print(f"\n{title}: {len(own):,}", style="bold", markup=False)
-        for one in own[:_SHOWN]:
+        console.out.print(f"\n{title}: {len(findings):,}", style="bold", markup=False)
+        for finding in findings[:_SHOWN]:
             console.out.print(
-                f"  {console.printable(' | '.join(one.categories[:3]))}: {one.message}", markup=False
+                f"  {console.printable(' | '.join(finding.categories[:3]))}: {finding.message}", markup=False
             )
-            console.out.print(f"    → {console.printable(one.proposal)}", markup=False)
-            for example in one.examples[:3]:
+            console.out.print(f"    → {console.printable(finding.proposal)}", markup=False)
+            for example in finding.examples[:3]:
                 console.out.print(f"      {console.printable(example)}", style="dim", markup=False)
-        if len(own) > _SHOWN:
-            console.out.print(f"  … and {len(own) - _SHOWN:,} more (--json lists all)", markup=False)
-    if not found.findings:
+        if len(findings) > _SHOWN:
+            console.out.print(f"  … and {len(findings) - _SHOWN:,} more (--json lists all)", markup=False)
+    if not check.findings:
         console.out.print("Nothing was found.", markup=False)
     if with_products and not with_model:
         console.out.print(

@@ -54,56 +54,56 @@ def taxonomy_diff(
     products = common_products(before, after)
     if products:
         console.say(f"{len(products):,} products are in both catalogs", quiet)
-    found = diff(before.taxonomy, after.taxonomy, products=products, ids=ids)
-    print_diff(found, everything)
+    result = diff(before.taxonomy, after.taxonomy, products=products, ids=ids)
+    print_diff(result, everything)
     if json_file is not None:
         with wrap_write_errors(json_file):
-            json_file.write_text(json.dumps(found.to_dict(), ensure_ascii=False, indent=1), "utf-8")
+            json_file.write_text(json.dumps(result.to_dict(), ensure_ascii=False, indent=1), "utf-8")
     if html is not None:
         with wrap_write_errors(html):
-            found.to_html(html)
+            result.to_html(html)
     console.print_paths(json=json_file, page=html)
 
 
-def print_diff(found: "TaxonomyDiff", everything: bool = False) -> None:
+def print_diff(diff: "TaxonomyDiff", everything: bool = False) -> None:
     """Print a summary of the changes, then the largest of each kind, or all."""
-    print_counts(found)
-    for kind in found.counts:
+    print_counts(diff)
+    for kind in diff.counts:
         if kind != "kept":
-            _print_kind(found, kind, everything)
+            _print_kind(diff, kind, everything)
 
 
-def print_counts(found: "TaxonomyDiff") -> None:
+def print_counts(diff: "TaxonomyDiff") -> None:
     """Print the number of changes of each kind."""
-    by = "ids" if found.by_ids else "names"
+    by = "ids" if diff.by_ids else "names"
     console.out.print(
-        f"{len(found.old):,} categories before, {len(found.new):,} now, matched by {by}", style="bold"
+        f"{len(diff.old):,} categories before, {len(diff.new):,} now, matched by {by}", style="bold"
     )
-    for note in found.notes:
+    for note in diff.notes:
         console.out.print(note, style="dim", markup=False)
-    if found.unchanged:
+    if diff.unchanged:
         console.out.print("No category changed.", style="green")
         return
-    for kind, count in found.counts.items():
+    for kind, count in diff.counts.items():
         console.out.print(Text.assemble((f"{count:>8,}  ", "bold"), (kind, _MARKS[kind])))
-    uncertain = len(found.uncertain)
+    uncertain = len(diff.uncertain)
     if uncertain:
         console.out.print(Text.assemble((f"{uncertain:>8,}  ", "bold"), ("uncertain: check these", "yellow")))
 
 
-def _print_kind(found: "TaxonomyDiff", kind: str, everything: bool) -> None:
-    changes = found.of(kind)
-    shown = changes if everything else changes[:_SHOWN]
+def _print_kind(diff: "TaxonomyDiff", kind: str, everything: bool) -> None:
+    changes = diff.of(kind)
+    printed = changes if everything else changes[:_SHOWN]
     console.out.print()
     console.out.print(Text(kind.capitalize(), f"bold {_MARKS[kind]}"))
-    for change in shown:
-        _print_change(found, change)
-    if len(changes) > len(shown):
-        console.out.print(f"  … and {len(changes) - len(shown):,} more (--all prints them)", style="dim")
+    for change in printed:
+        _print_change(diff, change)
+    if len(changes) > len(printed):
+        console.out.print(f"  … and {len(changes) - len(printed):,} more (--all prints them)", style="dim")
 
 
-def _print_change(found: "TaxonomyDiff", change: "Change") -> None:
-    old, new = map(console.printable, found.describe(change))
+def _print_change(diff: "TaxonomyDiff", change: "Change") -> None:
+    old, new = map(console.printable, diff.describe(change))
     text = f"{old} → {new}" if old and new else old or new
     line = Text.assemble("  ", text)
     if change.uncertain or (change.kind == "retired" and new):

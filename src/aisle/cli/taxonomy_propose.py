@@ -54,7 +54,7 @@ def taxonomy_propose(
     model = load_cached(run, trust_code, device)
     catalog = options.read(source, like=model)
     print_catalog_summary(catalog, progress, model)
-    found = propose_categories(
+    proposals = propose_categories(
         model,
         catalog,
         labelled=labelled,
@@ -63,43 +63,45 @@ def taxonomy_propose(
         progress=progress,
     )
     with wrap_write_errors(out):
-        page = found.write(out, catalog, model.taxonomy)
+        page = proposals.write(out, catalog, model.taxonomy)
     if as_json:
-        console.print_json(found.model_dump(mode="json"))
+        console.print_json(proposals.model_dump(mode="json"))
         return
-    print_proposals(found)
+    print_proposals(proposals)
     migrate = console.command("migrate", run, out / "tree.json", "--examples", out / "products.csv")
     console.print_paths(
         report=page,
         tree=out / "tree.json",
         products=out / "products.csv",
-        next=migrate if found.categories else None,
+        next=migrate if proposals.categories else None,
     )
 
 
-def print_proposals(found: "NewCategories") -> None:
+def print_proposals(proposals: "NewCategories") -> None:
     """Print the proposed categories, those with most evidence first."""
-    names = "category" if len(found.categories) == 1 else "categories"
+    names = "category" if len(proposals.categories) == 1 else "categories"
     console.out.print(
-        f"{len(found.categories):,} new {names} proposed, for {found.products:,} of {found.rows:,} products; "
-        f"{found.flagged:,} products are flagged by themselves",
+        f"{len(proposals.categories):,} new {names} proposed, for {proposals.products:,} of "
+        f"{proposals.rows:,} products; "
+        f"{proposals.flagged:,} products are flagged by themselves",
         markup=False,
     )
-    for one in found.categories[:_SHOWN]:
-        _print_proposal(one)
-    if len(found.categories) > _SHOWN:
-        console.out.print(f"… and {len(found.categories) - _SHOWN:,} more in the report", style="dim")
+    for category in proposals.categories[:_SHOWN]:
+        _print_proposal(category)
+    if len(proposals.categories) > _SHOWN:
+        console.out.print(f"… and {len(proposals.categories) - _SHOWN:,} more in the report", style="dim")
 
 
-def _print_proposal(one: "NewCategory") -> None:
+def _print_proposal(category: "NewCategory") -> None:
     from aisle.taxonomy import format_path
 
-    under = f"under {format_path(one.parent)}" if one.parent else "a new top category"
-    console.out.print(f"\n{console.printable(one.name)}", style="bold", markup=False)
+    under = f"under {format_path(category.parent)}" if category.parent else "a new top category"
+    console.out.print(f"\n{console.printable(category.name)}", style="bold", markup=False)
     console.out.print(
-        f"  {console.printable(under)}: {len(one.rows):,} products, evidence {one.evidence:.2f}", markup=False
+        f"  {console.printable(under)}: {len(category.rows):,} products, evidence {category.evidence:.2f}",
+        markup=False,
     )
-    similar = "; ".join(f"{format_path(each.path)} {each.share:.0%}" for each in one.similar)
+    similar = "; ".join(f"{format_path(each.path)} {each.share:.0%}" for each in category.similar)
     console.out.print(f"  predicted now: {console.printable(similar)}", style="dim", markup=False)
-    for title in one.examples[:_EXAMPLES]:
+    for title in category.examples[:_EXAMPLES]:
         console.out.print(f"    {console.printable(title)}", style="dim", markup=False)

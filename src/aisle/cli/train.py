@@ -97,12 +97,12 @@ def train(
     write_run_source(folder, source, options)
     model, report = workflow.report(model, catalog, folder, baseline=baseline, progress=progress)
     if as_json:
-        found = report.to_dict() if report is not None else None
+        evaluation = report.to_dict() if report is not None else None
         curve = summarize_curve(model.policy).to_dict()
         result = {
             "run": str(folder),
             "model_id": model.model_id,
-            "evaluation": found,
+            "evaluation": evaluation,
             "operating_curve": curve,
         }
         console.print_json(result)
@@ -153,9 +153,9 @@ def _next(folder: Path, source: Path, options: LabelledCatalogOptions, trust_cod
     return console.command(*words, "--out", "predictions.csv")
 
 
-def next_folder(home: Path, name: str) -> Path:
+def next_folder(parent: Path, name: str) -> Path:
     """`runs/fast-1`, `runs/fast-2`, …: the first that does not exist."""
     number = 1
-    while (home / f"{name}-{number}").exists():
+    while (parent / f"{name}-{number}").exists():
         number += 1
-    return home / f"{name}-{number}"
+    return parent / f"{name}-{number}"

@@ -85,7 +85,7 @@ def tune(
     continue_with(lambda: same_command("--resume"))
     catalog = options.read(source)
     print_catalog_summary(catalog, progress)
-    found = run(
+    tuning = run(
         catalog,
         resolved,
         space,
@@ -100,13 +100,13 @@ def tune(
         progress=progress,
     )
     if as_json:
-        console.print_json(_as_json(found))
+        console.print_json(_as_json(tuning))
         return
-    _print(found)
+    _print(tuning)
     console.print_paths(
         recipe=out / BEST,
         trials=out / TRIALS,
-        next=console.command("train", source, "--recipe", out / BEST) if _pays(found) else None,
+        next=console.command("train", source, "--recipe", out / BEST) if _pays(tuning) else None,
     )
 
 
@@ -125,45 +125,45 @@ def parse_duration(text: str) -> float | None:
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
-def _pays(found: "Tuning") -> bool:
+def _pays(tuning: "Tuning") -> bool:
     """Whether the best recipe is better than the given one beyond chance."""
-    return found.gain is not None and found.gain.low > 0
+    return tuning.gain is not None and tuning.gain.low > 0
 
 
-def _as_json(found: "Tuning") -> dict[str, Any]:
+def _as_json(tuning: "Tuning") -> dict[str, Any]:
     return {
-        "metric": found.metric,
-        "trials": [trial._asdict() for trial in found.trials],
-        "gain": None if found.gain is None else found.gain._asdict(),
-        "better": _pays(found),
+        "metric": tuning.metric,
+        "trials": [trial._asdict() for trial in tuning.trials],
+        "gain": None if tuning.gain is None else tuning.gain._asdict(),
+        "better": _pays(tuning),
     }
 
 
-def _print(found: "Tuning") -> None:
+def _print(tuning: "Tuning") -> None:
     """Print the best trials in one table, and whether they pay."""
     from rich.table import Table
 
     from aisle.evaluation.numbers import decimal
     from aisle.metrics import metric_label
 
-    keys = list(found.default.values)
-    shown = found.trials[:_SHOWN]
-    if found.default not in shown:
-        shown.append(found.default)
+    keys = list(tuning.default.values)
+    trials = tuning.trials[:_SHOWN]
+    if tuning.default not in trials:
+        trials.append(tuning.default)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("trial", metric_label(found.metric), *map(_heading, keys)):
+    for name in ("trial", metric_label(tuning.metric), *map(_heading, keys)):
         table.add_column(name, justify="right", vertical="bottom")
-    for trial in shown:
+    for trial in trials:
         mark = {"pruned": "*", "failed": "–"}.get(trial.state, "")
         values = [_short(trial.values.get(key)) for key in keys]
         style = "bold" if trial.number == 0 else ""
         table.add_row(str(trial.number), decimal(trial.metric, 4) + mark, *values, style=style)
     console.out.print(table)
-    pruned, failed = (sum(trial.state == state for trial in found.trials) for state in ("pruned", "failed"))
+    pruned, failed = (sum(trial.state == state for trial in tuning.trials) for state in ("pruned", "failed"))
     notes = ["trial 0 is the recipe as it is"]
     notes += [f"* {pruned:,} stopped early"] * bool(pruned) + [f"{failed:,} failed"] * bool(failed)
-    console.out.print(f"{len(found.trials):,} trials; {'; '.join(notes)}")
-    console.out.print(_conclusion(found), markup=False)
+    console.out.print(f"{len(tuning.trials):,} trials; {'; '.join(notes)}")
+    console.out.print(_conclusion(tuning), markup=False)
 
 
 def _heading(key: str) -> str:
@@ -180,15 +180,15 @@ def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _conclusion(found: "Tuning") -> str:
+def _conclusion(tuning: "Tuning") -> str:
     from aisle.evaluation.numbers import points
     from aisle.metrics import metric_label
 
-    if found.gain is None:
+    if tuning.gain is None:
         return "No trial is better than the recipe as it is."
-    gain, label = found.gain, metric_label(found.metric)
+    gain, label = tuning.gain, metric_label(tuning.metric)
     change = f"{points(gain.value)} points ({points(gain.low)} to {points(gain.high)})"
     sentence = f"On other folds, the best recipe changes {label} by {change}"
-    if _pays(found):
+    if _pays(tuning):
         return f"{sentence}."
     return f"{sentence}: not better beyond chance. Keep the recipe as it is, or give the search more time."

@@ -119,8 +119,8 @@ class Catalog(Sequence[Product]):
         if self._index is None:
             yield from self._data.records.column(name)
         elif len(self._index):
-            whole = pa.chunked_array(list(self._data.records.column(name)))
-            yield from whole.take(self._index).chunks
+            column_values = pa.chunked_array(list(self._data.records.column(name)))
+            yield from column_values.take(self._index).chunks
 
     def codes(self, name: str) -> np.ndarray:
         """(n,) int64 codes of the values of a text column; -1 where blank."""
@@ -151,9 +151,9 @@ class Catalog(Sequence[Product]):
         taxonomy = self._data.labels.mapping.taxonomy
         if taxonomy is None:
             column = self.columns.label[0] if self.columns.label else None
-            why = f"column {column!r} is blank in every row" if column else "no column holds categories"
+            reason = f"column {column!r} is blank in every row" if column else "no column holds categories"
             raise CatalogError(
-                f"the catalog has no labels: {why}. Name the column (category=…) or give a tree"
+                f"the catalog has no labels: {reason}. Name the column (category=…) or give a tree"
             )
         return taxonomy
 
@@ -195,8 +195,8 @@ class Catalog(Sequence[Product]):
         record = int(self._data.source_rows.positions(np.array([row]))[0])
         if self._index is None:
             return record if 0 <= record < len(self) else None
-        found = np.flatnonzero(self._index == record)
-        return int(found[0]) if len(found) else None
+        positions = np.flatnonzero(self._index == record)
+        return int(positions[0]) if len(positions) else None
 
     def targets(self) -> Targets:
         """The training targets.
@@ -348,10 +348,10 @@ class Catalog(Sequence[Product]):
 
     def scan_images(self, progress: Progress = SILENT) -> ImageScan:
         """Decode every image of the whole source; the result is cached."""
-        found = self._cached("image scan", lambda: scan_images(self._data, progress))
-        if not found.complete:
+        scan = self._cached("image scan", lambda: scan_images(self._data, progress))
+        if not scan.complete:
             self._data.cache.pop("image scan", None)
-        return found
+        return scan
 
     def _cached(self, name: str, make: Any) -> Any:
         if name not in self._data.cache:

@@ -112,16 +112,16 @@ class CatalogData:
     def _category_cells(self) -> tuple[str, ...]:
         """The first distinct cells of the category column, as the source has them."""
         records, name = self.source_records or self.records, self.columns.category
-        found: dict[str, None] = {}
+        categories: dict[str, None] = {}
         if name is None or name not in records.types:
             return ()
         for array in records.column(name):
             for cell in column_parsers.as_text(array).unique().to_pylist():
-                if len(found) >= _KEPT_CELLS:
-                    return tuple(found)
+                if len(categories) >= _KEPT_CELLS:
+                    return tuple(categories)
                 if cell and not cell.isspace() and len(cell) <= _KEPT_LENGTH:
-                    found.setdefault(cell)
-        return tuple(found)
+                    categories.setdefault(cell)
+        return tuple(categories)
 
     @cached_property
     def _category_objects(self) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def _rows(rules: CategoryFile, batch: pa.RecordBatch) -> Iterator[tuple[str, tup
     if code is None or not names or (rules.parent and parent is None):
         return
     for row in batch.to_pylist():
-        name = next((row[one] for one in names if row[one]), None) or row[code]
+        name = next((row[column] for column in names if row[column]), None) or row[code]
         if row[code]:
             yield row[code].strip(), (name.strip(), (row[parent] or "").strip() if parent else "")
 

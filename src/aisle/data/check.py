@@ -170,9 +170,9 @@ def check(
     problems = catalog.problems.copy(strict)
     if images:
         unreadable = catalog.scan_images(progress).unreadable
-        own = set(catalog.rows.tolist()) if unreadable else set()
+        own_rows = set(catalog.rows.tolist()) if unreadable else set()
         for image in unreadable:
-            if image.row in own:
+            if image.row in own_rows:
                 problems.add(image.row, image.column, image.reason, image.name)
         problems.sort()
     rows, fatal = len(catalog), int(catalog.fatal.sum())
@@ -203,8 +203,8 @@ def check(
 def _mapping(catalog: Catalog) -> tuple[tuple[str, str], ...]:
     lines = catalog.columns.describe()
     if catalog.columns.label:
-        named = catalog.labelled and catalog.style.delimiter is None and catalog.taxonomy.depth > 1
-        how = "ids or names of categories" if named else str(_style(catalog))
+        has_names = catalog.labelled and catalog.style.delimiter is None and catalog.taxonomy.depth > 1
+        how = "ids or names of categories" if has_names else str(_style(catalog))
         lines.append(("labels", how))
     return tuple(lines)
 
@@ -225,15 +225,17 @@ def summarize_columns(catalog: Catalog) -> list[ColumnSummary]:
         for name in (value if isinstance(value, list) else [value])
     }
     parts |= _parts_of_dialect(catalog, parts)
-    found = []
+    summaries = []
     for name in catalog.names:
         filled = sum(int(column_parsers.filled(array).sum()) for array in catalog.raw_column(name))
         counts = catalog.value_counts(name, _MAX_DISTINCT)
         top_value, top_count = max(counts.items(), key=lambda item: item[1]) if counts else ("", 0)
         share = top_count / filled if filled else 0.0
         distinct = len(counts) if counts is not None else None
-        found.append(ColumnSummary(name, parts.get(name, "unused"), filled, distinct, top_value[:80], share))
-    return found
+        summaries.append(
+            ColumnSummary(name, parts.get(name, "unused"), filled, distinct, top_value[:80], share)
+        )
+    return summaries
 
 
 def _parts_of_dialect(catalog: Catalog, parts: Mapping[str, str]) -> dict[str, str]:
@@ -276,7 +278,7 @@ def _classes(catalog: Catalog) -> ClassSummary | None:
     sizes = counts[order]
     names = [format_path(catalog.taxonomy.nodes[n].path) for n in nodes[order]]
     head = max(1, len(sizes) // 10)
-    named = [(name, int(size)) for name, size in zip(names, sizes, strict=True)]
+    named_sizes = [(name, int(size)) for name, size in zip(names, sizes, strict=True)]
     return ClassSummary(
         count=len(sizes),
         labelled=len(labelled),
@@ -289,8 +291,8 @@ def _classes(catalog: Catalog) -> ClassSummary | None:
         bands=tuple(
             _band(sizes, min_rows, max_rows) for min_rows, max_rows in _BANDS if min_rows <= sizes[0]
         ),
-        top=tuple(named[:_EXAMPLES]),
-        bottom=tuple(named[-_EXAMPLES:][::-1]) if len(named) > _EXAMPLES else (),
+        top=tuple(named_sizes[:_EXAMPLES]),
+        bottom=tuple(named_sizes[-_EXAMPLES:][::-1]) if len(named_sizes) > _EXAMPLES else (),
         sizes=tuple(int(size) for size in sizes),
     )
 
@@ -302,17 +304,17 @@ def _band(sizes: np.ndarray, min_rows: int, max_rows: int) -> SizeBand:
 
 def _missing(catalog: Catalog) -> tuple[tuple[str, int], ...]:
     """The number of rows without title, description, image and category."""
-    found = []
+    findings = []
     for name in ("title", "description"):
         column = catalog.columns.text.get(name)
         if column is not None:
             filled = sum(int(column_parsers.filled(array).sum()) for array in catalog.raw_column(column))
-            found.append((name, len(catalog) - filled))
+            findings.append((name, len(catalog) - filled))
     if catalog.columns.images or catalog.columns.image_template:
-        found.append(("image", len(catalog) - int(catalog.has_image().sum())))
+        findings.append(("image", len(catalog) - int(catalog.has_image().sum())))
     if catalog.columns.label:
-        found.append(("category", int((catalog.targets().node < 0).sum())))
-    return tuple(found)
+        findings.append(("category", int((catalog.targets().node < 0).sum())))
+    return tuple(findings)
 
 
 def _splits(catalog: Catalog) -> tuple[tuple[str, int], ...]:

@@ -69,8 +69,10 @@ def render(report: "CheckReport") -> str:
 def _thumbs(report: "CheckReport") -> dict[int, Thumb]:
     """The images of all rows shown in groups, by record number."""
     catalog = report.catalog
-    shown = {example.row for finding in report.findings for group in finding.groups for example in group}
-    positions = {row: catalog.position_of(row) for row in shown}
+    example_rows = {
+        example.row for finding in report.findings for group in finding.groups for example in group
+    }
+    positions = {row: catalog.position_of(row) for row in example_rows}
     return {row: thumbnail(catalog[i]) for row, i in positions.items() if i is not None}
 
 

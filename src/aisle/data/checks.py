@@ -54,7 +54,7 @@ def find_all(
         progress: Reports progress.
     """
     groups = catalog.groups(near=False)
-    found = [
+    findings = [
         *_problems(catalog, problems),
         *_spellings(catalog),
         *_duplicates(catalog, groups),
@@ -67,7 +67,7 @@ def find_all(
         *column_findings.weight_findings(catalog),
     ]
     order = ("error", "warning", "note")
-    return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))
+    return tuple(sorted(findings, key=lambda finding: order.index(finding.severity)))
 
 
 def _example(catalog: Catalog, i: int) -> Example:
@@ -209,11 +209,11 @@ def _near_duplicates(catalog: Catalog, groups: np.ndarray, near: np.ndarray) -> 
     They may be one product listed twice, or variants of a product.
     """
     similar, across = _LargestGroups(), 0
-    given = None if catalog.columns.split is None else catalog.split_codes
+    split_codes_ = None if catalog.columns.split is None else catalog.split_codes
     for rows in members(near):
         if len(np.unique(groups[rows])) > 1:
             similar.add(rows, len(rows))
-            across += given is not None and len(np.setdiff1d(given[rows], -1)) > 1
+            across += split_codes_ is not None and len(np.setdiff1d(split_codes_[rows], -1)) > 1
     crossing = f"; {across:,} of the groups lie across the given split" if across else ""
     message = "similar titles or first images"
     action = f"kept together on one side of every split that Aisle makes{crossing}"

@@ -201,10 +201,10 @@ class ChunkReader:
         for number, batches in enumerate(_regroup(self._known(records, problems), self.rows)):
             stop = start + sum(batch.num_rows for batch in batches)
             rows = source_rows.part(start, stop)
-            found = problems.drain(rows.last(stop - start))
+            problems_ = problems.drain(rows.last(stop - start))
             files = tuple(self._files)
-            make = partial(self.catalog, batches, rows, found, files)
-            yield Chunk(number, rows.number(0), stop - start, make, batches, found, rows, files)
+            make = partial(self.catalog, batches, rows, problems_, files)
+            yield Chunk(number, rows.number(0), stop - start, make, batches, problems_, rows, files)
             start = stop
 
     def _rows(self, problems: Problems) -> Iterator[pa.RecordBatch]:
@@ -235,12 +235,18 @@ class ChunkReader:
         self,
         batches: Sequence[pa.RecordBatch],
         rows: SourceRows,
-        found: Problems,
+        problems: Problems,
         files: tuple[SourceFile, ...] = (),
     ) -> Catalog:
-        """The rows of one chunk; `found` are problems of reading, by row number in the source; `files` are
-        those that its rows come from."""
-        records, problems = Records(batches), found.copy()
+        """The rows of one chunk.
+
+        Args:
+            batches: The records.
+            rows: Their row numbers.
+            problems: Problems of reading, by row number in the source.
+            files: The files that the rows come from.
+        """
+        records, problems = Records(batches), problems.copy()
         records.types = {**self.types, **records.types}
         problems.number_by(rows)
         check_rows(records, self.images, problems, self.vector_files, len(problems), whole=False)

@@ -50,10 +50,10 @@ def label_choice(catalog: Catalog) -> Iterator[Finding]:
                 other is not None and label_rank is not None and other < label_rank and cells.filled < filled
             )
     if candidates:
-        why = ", for it labels more rows" if chosen_for_coverage else ""
+        reason = ", for it labels more rows" if chosen_for_coverage else ""
         shares = ", ".join(f"{name} ({profile(name).filled:.0%})" for name in candidates[:8])
         further = f" and {len(candidates) - 8:,} more" if len(candidates) > 8 else ""
-        message = f"{message_start}{why}; not from {shares}{further}"
+        message = f"{message_start}{reason}; not from {shares}{further}"
         action = f"to learn another one: {flag('category', candidates[0])}"
         severity = (
             "warning"

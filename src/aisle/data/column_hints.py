@@ -40,10 +40,10 @@ def propose(catalog: Catalog) -> tuple[Proposal, ...]:
     """Propose a column for each of title, label and images that the catalog lacks."""
     columns = catalog.columns
     profile = profiles(catalog.raw_column, len(catalog))
-    taken = {columns.id, columns.title, columns.description, columns.split, columns.weight, columns.date}
-    taken |= {*columns.images, *columns.vectors, *columns.label, columns.group}
-    free = [name for name in catalog.names if name not in taken and profile(name).sampled]
-    found: list[Proposal] = []
+    assigned = {columns.id, columns.title, columns.description, columns.split, columns.weight, columns.date}
+    assigned |= {*columns.images, *columns.vectors, *columns.label, columns.group}
+    free = [name for name in catalog.names if name not in assigned and profile(name).sampled]
+    proposals: list[Proposal] = []
 
     def add(
         role: str, score: Callable[[str, ColumnProfile], float], reason: Callable[[ColumnProfile], str]
@@ -51,7 +51,7 @@ def propose(catalog: Catalog) -> tuple[Proposal, ...]:
         scores = {name: score(name, profile(name)) for name in free}
         best = max(scores, key=lambda name: scores[name], default=None)
         if best is not None and scores[best] > 0:
-            found.append(Proposal(role, best, reason(profile(best))))
+            proposals.append(Proposal(role, best, reason(profile(best))))
             free.remove(best)
 
     if not columns.image_template and not _filled(columns.images, profile):
@@ -66,7 +66,7 @@ def propose(catalog: Catalog) -> tuple[Proposal, ...]:
     if label:
         add("category", _label_score, _label_reason)
     order = ("category", "title", "images")
-    return tuple(sorted(found, key=lambda proposal: order.index(proposal.role)))
+    return tuple(sorted(proposals, key=lambda proposal: order.index(proposal.role)))
 
 
 def lacks_label(catalog: Catalog, profile: Profiles | None = None) -> bool:
@@ -84,11 +84,11 @@ def advice(catalog: Catalog) -> str:
     """One line of advice for a catalog without labels."""
     if not lacks_label(catalog):
         return "`aisle check` shows what is wrong with the labels"
-    found = propose(catalog)
-    if not any(proposal.role == "category" for proposal in found):
+    proposals = propose(catalog)
+    if not any(proposal.role == "category" for proposal in proposals):
         return "No column looks like a label; -c category=NAME names one"
-    columns = ", ".join(f"{one.column!r} for the {ROLE_NAMES[one.role]} ({one.reason})" for one in found)
-    return f"The likeliest columns are {columns}: add {' '.join(proposal.flag for proposal in found)}"
+    columns = ", ".join(f"{one.column!r} for the {ROLE_NAMES[one.role]} ({one.reason})" for one in proposals)
+    return f"The likeliest columns are {columns}: add {' '.join(proposal.flag for proposal in proposals)}"
 
 
 def _images_reason(cells: ColumnProfile) -> str:

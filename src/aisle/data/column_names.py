@@ -87,12 +87,12 @@ def _names(role: str) -> tuple[_Names, ...]:
     groups: dict[int, list[tuple[int, str]]] = {0: [], _TRANSLATED: [], AMBIGUOUS: [], VAGUE: []}
     for language, names in names_table()[role].items():
         groups[tiers.get(language, _TRANSLATED)] += enumerate(names)
-    found = []
+    columns = []
     for tier, positions in groups.items():
         positions = sorted(positions, reverse=True)  # of equal spellings, the first name wins
         keys = (exact, folded, lambda name: singular(folded(name)))
-        found.append(_Names(tier, *({key(name): position for position, name in positions} for key in keys)))
-    return tuple(found)
+        columns.append(_Names(tier, *({key(name): position for position, name in positions} for key in keys)))
+    return tuple(columns)
 
 
 def rank(role: str, header: str) -> Rank | None:
@@ -133,18 +133,18 @@ def _language_suffix() -> re.Pattern[str]:
 
 def image_number(header: str) -> Rank | None:
     """The rank of a numbered image column (`IMAGE3`, `other_image_url1`, `Bild 2`); None for others."""
-    found = _NUMBER.match(header.strip())
-    if found is None:
+    match = _NUMBER.match(header.strip())
+    if match is None:
         return None
-    ranks = [rank(role, f"{found[1]} {found[3]}") for role in ("images", "more_images")]
-    return min((one for one in ranks if one is not None), default=None)
+    ranks = [rank(role, f"{match[1]} {match[3]}") for role in ("images", "more_images")]
+    return min((rank_ for rank_ in ranks if rank_ is not None), default=None)
 
 
 def level_number(header: str) -> int | None:
     """The level that a numbered column holds: 2 for `level_2`, `Kategorie 2`, `L2`; None for others."""
-    found = _NUMBER.match(header.strip())
-    is_level = found and folded(found[1] + found[3]).removesuffix("name") in _level_words()
-    return int(found[2]) if found and is_level else None
+    match = _NUMBER.match(header.strip())
+    is_level = match and folded(match[1] + match[3]).removesuffix("name") in _level_words()
+    return int(match[2]) if match and is_level else None
 
 
 @cache
@@ -170,9 +170,9 @@ def named_levels(headers: Iterable[str]) -> tuple[str, ...]:
     for header in headers:
         by_name.setdefault(folded(header), header)
     for names in names_table()["levels"]["named"]:
-        found = tuple(by_name[key] for key in map(folded, names) if key in by_name)
-        if len(found) > 1 and folded(names[0]) in by_name:
-            return found
+        levels = tuple(by_name[key] for key in map(folded, names) if key in by_name)
+        if len(levels) > 1 and folded(names[0]) in by_name:
+            return levels
     return ()
 
 

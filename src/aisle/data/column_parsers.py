@@ -128,10 +128,10 @@ def read_dates(
     if column is None:
         return None
     encoded = encode(records.column(column))
-    found = dates.parse_dates(encoded.values or [""], date_format)
-    values, ambiguous = found.values[encoded.codes], found.ambiguous[encoded.codes]
-    if found.ambiguity:
-        problems.add(None, column, f"the order of day and month is unclear: {found.ambiguity}")
+    parsed = dates.parse_dates(encoded.values or [""], date_format)
+    values, ambiguous = parsed.values[encoded.codes], parsed.ambiguous[encoded.codes]
+    if parsed.ambiguity:
+        problems.add(None, column, f"the order of day and month is unclear: {parsed.ambiguity}")
     message = (
         f"not a date in the format {date_format}" if date_format else "not a date; write it as 2026-03-31"
     )
@@ -139,4 +139,4 @@ def read_dates(
         text = encoded.values[encoded.codes[i]]
         if text.strip():
             problems.add(int(i) + 1, column, message, text)
-    return dates.Dates(values, found.ambiguity, ambiguous)
+    return dates.Dates(values, parsed.ambiguity, ambiguous)

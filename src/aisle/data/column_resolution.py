@@ -87,26 +87,26 @@ def _find_columns(
     """The column roles. A weight or date column whose cells are neither stays a field."""
     names = records.names
     known = (previous or CatalogFormat()).roles(names, user_columns)
-    given = {**known.given, **user_columns}
+    requested = {**known.given, **user_columns}
     find = partial(
         find_columns,
         names,
         binary=[n for n in names if "binary" in str(records.types[n])],
         vectors=[n for n in names if records.types[n] == VECTOR],
         profile=profiles(records.column, len(records)),
-        label_share=None if tree is None else partial(_share_in_tree, records, tree, given),
+        label_share=None if tree is None else partial(_share_in_tree, records, tree, requested),
         allow_vague=labels,
         keep_fields=known.fields,
     )
-    found = find(given)
+    roles_ = find(requested)
     for role, is_valid in (("weight", lambda text: parse_weight(text) >= 0), ("date", looks_like_date)):
-        column = getattr(found, role)
-        if column is not None and role not in given and f"{role}_format" not in given:
+        column = getattr(roles_, role)
+        if column is not None and role not in requested and f"{role}_format" not in requested:
             sample = [cell for cell in _sample(records, column) if cell.strip()]
             if not sample or sum(map(is_valid, sample)) < len(sample) / 2:
-                given = {**given, role: ""}
-                found = find(given)
-    return found
+                requested = {**requested, role: ""}
+                roles_ = find(requested)
+    return roles_
 
 
 def _share_in_tree(

@@ -72,8 +72,8 @@ def find_columns(
         if role in given:
             continue
         if role != "category":
-            found = _best(role, unassigned(bytes_ | callers), profile)
-            chosen |= {role: found} if found is not None else {}
+            best = _best(role, unassigned(bytes_ | callers), profile)
+            chosen |= {role: best} if best is not None else {}
         elif "levels" not in given:
             label = _label(unassigned(bytes_ | callers), profile, label_share, allow_vague)
             chosen |= {"levels": label} if len(label) > 1 else {"category": label[0]} if label else {}
@@ -89,8 +89,8 @@ def find_columns(
         never = {*unread, *bytes_, *DECISION_COLUMNS}
         ignored = [name for name in rest if name in never or is_label_like(name)]
         chosen["ignored"] = (*chosen.get("ignored", ()), *ignored)
-        own = _named(chosen)
-        rest = [*rest, *(name for name in kept_fields if name not in own)]
+        named_columns = _named(chosen)
+        rest = [*rest, *(name for name in kept_fields if name not in named_columns)]
         chosen["fields"] = tuple(name for name in names if name in rest and name not in ignored)
     return Columns(**chosen)
 
@@ -111,22 +111,22 @@ def _check_named(names: list[str], given: Mapping[str, Any]) -> None:
             continue
         for column in value if isinstance(value, tuple) else (value,):
             if column and column not in names:
-                near = did_you_mean(column, names)
+                suggestion = did_you_mean(column, names)
                 has = ", ".join(names)
                 raise CatalogError(
-                    f"column {column!r} (for {key!r}) is not in the file, which has: {has}.{near}"
+                    f"column {column!r} (for {key!r}) is not in the file, which has: {has}.{suggestion}"
                 )
 
 
 def _ranked(role: str, names: list[str]) -> list[tuple[Rank, str]]:
     """(rank, column) of the columns with a name of the role, the likeliest first."""
-    found = [(known, name) for name in names if (known := rank(role, name)) is not None]
-    return sorted(found, key=lambda item: item[0])
+    ranked = [(known, name) for name in names if (known := rank(role, name)) is not None]
+    return sorted(ranked, key=lambda item: item[0])
 
 
 def _best(role: str, names: list[str], profile: Profiles) -> str | None:
     """The column with the likeliest name whose coverage is at least half of the best."""
-    fitting = [n for found, n in _ranked(role, names) if _fits(role, n, found, profile(n))]
+    fitting = [n for rank_, n in _ranked(role, names) if _fits(role, n, rank_, profile(n))]
     if len(fitting) <= 1:
         return next(iter(fitting), None)
     coverage = {n: _coverage(role, profile(n)) for n in fitting}
@@ -157,15 +157,15 @@ def _coverage(role: str, cells: ColumnProfile) -> float:
     return cells.filled * cells.distinct if role == "id" and cells.sampled else cells.filled
 
 
-def _fits(role: str, name: str, found: Rank, cells: ColumnProfile) -> bool:
+def _fits(role: str, name: str, rank_: Rank, cells: ColumnProfile) -> bool:
     """Whether the cells agree with the name."""
     if role == "group":
         return cells.may_be_group
     if role == "id":
         if rank("group", name) is not None:  # a Shopify handle: rows of variants repeat it
             return not cells.sampled or cells.distinct > 0.95
-        return found.tier <= _SURE or cells.sampled < 10 or cells.distinct > 0.5
-    if role == "title" and found.tier > _SURE:
+        return rank_.tier <= _SURE or cells.sampled < 10 or cells.distinct > 0.5
+    if role == "title" and rank_.tier > _SURE:
         return cells.may_be_title
     return True
 
@@ -181,19 +181,21 @@ def _label(
     Of the candidates that label nearly the most rows, the one with the likeliest name; in its place a column
     of paths in which its names occur. A column with one value is the label only if no other is.
     """
-    found = _label_candidates(names, profile)
-    if not any(profile(columns[0]).filled and not profile(columns[-1]).is_constant for _, columns in found):
-        found += _label_fallbacks(names, profile, allow_vague)
-    found = [item for item in found if not profile(item[1][-1]).is_constant] or found
-    if not found:
+    candidates = _label_candidates(names, profile)
+    if not any(
+        profile(columns[0]).filled and not profile(columns[-1]).is_constant for _, columns in candidates
+    ):
+        candidates += _label_fallbacks(names, profile, allow_vague)
+    candidates = [item for item in candidates if not profile(item[1][-1]).is_constant] or candidates
+    if not candidates:
         return ()
-    if label_share is None or len(found) == 1:
-        coverage = {columns: profile(columns[0]).filled for _, columns in found}
+    if label_share is None or len(candidates) == 1:
+        coverage = {columns: profile(columns[0]).filled for _, columns in candidates}
     else:
-        coverage = {columns: label_share(columns) for _, columns in found}
+        coverage = {columns: label_share(columns) for _, columns in candidates}
     texts = [
         columns
-        for _, columns in found
+        for _, columns in candidates
         if profile(columns[0]).numbers < _HALF and all(is_label_like(name) for name in columns)
     ]
 
@@ -202,9 +204,9 @@ def _label(
         number = label_share is None and bool(texts) and profile(item[1][0]).numbers >= _HALF
         return number, item[0]
 
-    ordered = [columns for _, columns in sorted(found, key=order)]
-    enough = _MIN_LABEL_COVERAGE * max(coverage.values())
-    ordered = [columns for columns in ordered if coverage[columns] >= enough]
+    ordered = [columns for _, columns in sorted(candidates, key=order)]
+    min_coverage = _MIN_LABEL_COVERAGE * max(coverage.values())
+    ordered = [columns for columns in ordered if coverage[columns] >= min_coverage]
     flat = profile(ordered[0][0])
     deeper = (c for c in ordered if len(c) == len(ordered[0]) == 1 and profile(c[0]).has_levels_of(flat))
     return next(deeper, ordered[0])
@@ -213,7 +215,7 @@ def _label(
 def _label_candidates(names: list[str], profile: Profiles) -> list[tuple[Rank, tuple[str, ...]]]:
     """(rank, columns) of the level columns and of each column with a name of the label."""
     levels = _levels(names, profile)
-    found = [(_LEVELS, levels)] if levels else []
+    candidates = [(_LEVELS, levels)] if levels else []
     for name in names:
         known = rank("category", name)
         if known is None or known.tier >= VAGUE or name in levels:
@@ -222,8 +224,8 @@ def _label_candidates(names: list[str], profile: Profiles) -> list[tuple[Rank, t
         if cells.record_types > _HALF:
             continue
         if known.tier <= _SURE or AMBIGUOUS <= known.tier < WITH_ADDITION or cells.may_be_label:
-            found.append((known, (name,)))
-    return found
+            candidates.append((known, (name,)))
+    return candidates
 
 
 def _label_fallbacks(
@@ -262,8 +264,8 @@ def _levels(names: list[str], profile: Profiles) -> tuple[str, ...]:
     if len(numbered) > 1 and sorted(numbered) == list(range(min(numbered), max(numbered) + 1)):
         found = tuple(numbered[level] for level in sorted(numbered))
         return (*level_above(found[0], names), *found)
-    named = named_levels(names)
-    return named if named and profile(named[0]).paths <= _HALF else ()  # whole paths
+    levels_ = named_levels(names)
+    return levels_ if levels_ and profile(levels_[0]).paths <= _HALF else ()  # whole paths
 
 
 def _images(names: list[str], binary: set[str], profile: Profiles) -> tuple[tuple[str, ...], tuple[str, ...]]:

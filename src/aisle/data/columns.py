@@ -64,13 +64,13 @@ class Columns:
     def text(self) -> dict[str, str]:
         """Field name -> column: `title` and `description` first, the rest under their own names. A column
         `fields.brand` is the field `brand`, where no other column is."""
-        named = {"title": self.title, "description": self.description}
-        found = {name: column for name, column in named.items() if column is not None}
+        by_role = {"title": self.title, "description": self.description}
+        text_columns = {name: column for name, column in by_role.items() if column is not None}
         for column in self.fields:
             name = column.removeprefix(CALLER_PREFIX)
-            free = name and name not in found and name not in self.fields
-            found.setdefault(name if free else column, column)
-        return found
+            free = name and name not in text_columns and name not in self.fields
+            text_columns.setdefault(name if free else column, column)
+        return text_columns
 
     @property
     def label(self) -> tuple[str, ...]:
@@ -113,8 +113,8 @@ def parse_columns(columns: "Mapping[str, Any] | Columns | str | Path | None") ->
     checked: dict[str, Any] = {}
     for key, value in columns.items():
         if key not in known:
-            near = did_you_mean(str(key), known)
-            raise CatalogError(f"columns: unknown key {key!r} (known: {', '.join(known)}).{near}")
+            suggestion = did_you_mean(str(key), known)
+            raise CatalogError(f"columns: unknown key {key!r} (known: {', '.join(known)}).{suggestion}")
         if value is None:
             continue
         if key in _LISTS:

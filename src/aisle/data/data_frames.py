@@ -31,8 +31,8 @@ def frame_batches(frame: Any, problems: Problems) -> Iterator[pa.RecordBatch]:
     table = _to_table(frame)
     if isinstance(table, list):
         return rows_to_batches(table, problems, 1)
-    named = [name for name in table.column_names if not _UNNAMED_INDEX.fullmatch(name)]
-    return arrow_batches(table if len(named) == table.num_columns else table.select(named), problems)
+    columns = [name for name in table.column_names if not _UNNAMED_INDEX.fullmatch(name)]
+    return arrow_batches(table if len(columns) == table.num_columns else table.select(columns), problems)
 
 
 def pandas_index(source: Any) -> Any:

@@ -56,8 +56,8 @@ def copy_query(address: Address, out: Path) -> None:
 def _engine(sa: Any, address: Address) -> tuple[Any, str | None, str | None]:
     """The database, and the table or query that the address names."""
     url = sa.make_url(address.url)
-    asked = {key: url.query.get(key) for key in ("table", "query")}
-    url = url.difference_update_query(asked)
+    query_options = {key: url.query.get(key) for key in ("table", "query")}
+    url = url.difference_update_query(query_options)
     options: dict[str, Any] = {}
     if url.get_backend_name() == "sqlite":
         if not url.database or not Path(url.database).is_file():
@@ -67,7 +67,7 @@ def _engine(sa: Any, address: Address) -> tuple[Any, str | None, str | None]:
     elif url.drivername.lower() in ("postgres", "postgresql"):
         url = url.update_query_dict({"connect_timeout": url.query.get("connect_timeout", "15")})
     url = url.set(drivername=_DRIVERS.get(url.drivername.lower(), url.drivername))
-    table, query = (value if isinstance(value, str) else None for value in asked.values())
+    table, query = (value if isinstance(value, str) else None for value in query_options.values())
     if not table and not query:
         table = _bare_name(address.url)
     return sa.create_engine(url, poolclass=sa.pool.NullPool, **options), table, query
@@ -99,10 +99,12 @@ def _statement(sa: Any, connection: Any, address: Address, table: str | None, qu
     if table not in names and not inspector.has_table(name, schema=schema or None):
         views = inspector.get_view_names(schema=schema or None)
         if name not in views:
-            near = did_you_mean(table, names)
-            raise CatalogError(f"{address}: no table is called {table!r}; it has {_shown(names)}.{near}")
-    found = sa.table(table) if table in names else sa.table(name, schema=schema or None)
-    return sa.select(sa.text("*")).select_from(found)
+            suggestion = did_you_mean(table, names)
+            raise CatalogError(
+                f"{address}: no table is called {table!r}; it has {_shown(names)}.{suggestion}"
+            )
+    selected = sa.table(table) if table in names else sa.table(name, schema=schema or None)
+    return sa.select(sa.text("*")).select_from(selected)
 
 
 def _shown(names: list[str]) -> str:

@@ -50,7 +50,7 @@ class _NumericDate(NamedTuple):
 
     def read(self, order: str) -> datetime.datetime | None:
         """The date in this order; None if the numbers are none."""
-        year, month, day = (self.numbers[place] for place in _ORDERS[order])
+        year, month, day = (self.numbers[index] for index in _ORDERS[order])
         if len(year) not in (2, 4) or len(month) > 2 or len(day) > 2:
             return None
         number = int(year)
@@ -83,10 +83,10 @@ def parse_dates(values: Sequence[str], date_format: str | None = None) -> Dates:
         return Dates(out, "", ambiguous)
     numeric: dict[int, _NumericDate] = {}
     for i, text in enumerate(values):
-        found = _parse_clear(text.strip())
-        if found is None and (numbers := _parse_numeric(text.strip())) is not None:
+        parsed = _parse_clear(text.strip())
+        if parsed is None and (numbers := _parse_numeric(text.strip())) is not None:
             numeric[i] = numbers
-        out[i] = _to_utc(found)
+        out[i] = _to_utc(parsed)
     order, ambiguity = _detect_order(list(numeric.values()))
     for i, numbers in numeric.items():
         if order is not None:
@@ -133,7 +133,7 @@ def parse_date_format(date_format: str) -> str:
 
 def _detect_order(numeric: Sequence[_NumericDate]) -> tuple[str | None, str]:
     """The order of the numbers of a column; None and the reason if it is unclear."""
-    read = [{name: found for name in _ORDERS if (found := date.read(name)) is not None} for date in numeric]
+    read = [{name: value for name in _ORDERS if (value := date.read(name)) is not None} for date in numeric]
     readable = [(date, orders) for date, orders in zip(numeric, read, strict=True) if orders]
     fits = {name: sum(name in orders for _, orders in readable) for name in _ORDERS}
     if not readable:
@@ -178,10 +178,10 @@ def _show(date: _NumericDate) -> str:
 
 
 def _parse_numeric(text: str) -> _NumericDate | None:
-    found = _NUMBERS.fullmatch(text)
-    if found is None:
+    match = _NUMBERS.fullmatch(text)
+    if match is None:
         return None
-    return _NumericDate((found[1], found[3], found[4]), found[2], found.groups()[4:])
+    return _NumericDate((match[1], match[3], match[4]), match[2], match.groups()[4:])
 
 
 def _parse_clear(text: str) -> datetime.datetime | None:
@@ -234,22 +234,22 @@ def _with_time(day: datetime.datetime, time: Sequence[str | None]) -> datetime.d
     if time[3]:
         hour = hour % 12 + 12 * (time[3][0].lower() == "p")
     zone = (time[4] or "").upper()
-    found = day.replace(hour=hour, minute=minute, second=second)
+    moment = day.replace(hour=hour, minute=minute, second=second)
     if zone in ("Z", "UTC", "GMT"):
-        return found.replace(tzinfo=datetime.UTC)
+        return moment.replace(tzinfo=datetime.UTC)
     if zone:
         minutes = int(zone[1:3]) * 60 + int(zone[-2:])
         offset = datetime.timedelta(minutes=minutes if zone[0] == "+" else -minutes)
-        return found.replace(tzinfo=datetime.timezone(offset))
-    return found
+        return moment.replace(tzinfo=datetime.timezone(offset))
+    return moment
 
 
-def _to_utc(found: datetime.datetime | None) -> np.datetime64:
-    if found is None:
+def _to_utc(moment: datetime.datetime | None) -> np.datetime64:
+    if moment is None:
         return _NAT
     try:
-        if found.tzinfo is not None:
-            found = found.astimezone(datetime.UTC).replace(tzinfo=None)
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
     except OverflowError:
         return _NAT
-    return np.datetime64(found, "s")
+    return np.datetime64(moment, "s")

@@ -86,33 +86,33 @@ def download(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         present = _downloaded(folder)
-        wanted = list(dict.fromkeys(urls))
-        todo = [url for url in wanted if url not in present]
+        unique_urls = list(dict.fromkeys(urls))
+        todo = [url for url in unique_urls if url not in present]
         with (folder / DOWNLOAD_LOG).open("a", encoding="utf-8") as log:
             failed = _fetch_all(todo, folder, log, limits or FetchLimits(), rates, progress)
     except OSError as error:
         raise CatalogError(f"{folder}: images cannot be kept there: {error.strerror or error}") from error
-    return Downloaded(len(todo) - len(failed), len(wanted) - len(todo), failed)
+    return Downloaded(len(todo) - len(failed), len(unique_urls) - len(todo), failed)
 
 
 def _downloaded(folder: Path) -> set[str]:
     """URLs whose image is in the folder; an incomplete last line is skipped."""
-    found: set[str] = set()
+    downloaded: set[str] = set()
     log = folder / DOWNLOAD_LOG
     if not log.exists():
-        return found
+        return downloaded
     text = log.read_text("utf-8", errors="replace")
     for line in text.splitlines():
         try:
             item: Any = json.loads(line)
             if item.get("file") and (folder / item["file"]).is_file():
-                found.add(item["url"])
+                downloaded.add(item["url"])
         except (ValueError, AttributeError, KeyError, TypeError):
             continue
     if text and not text.endswith("\n"):
         with log.open("a", encoding="utf-8") as file:
             file.write("\n")
-    return found
+    return downloaded
 
 
 def _fetch_all(
@@ -136,12 +136,12 @@ def _fetch_all(
                         url = queues[host].popleft()
                         busy[host] += 1
                         running[pool.submit(_download_one, url, folder, limits, rates.pause, stop)] = url
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
                     url = running.pop(future)
                     busy[_host(url)] -= 1
                     _log_result(url, future, log, failed)
-                advance(len(done))
+                advance(len(finished))
         except BaseException:  # images downloaded before an interruption are logged
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)

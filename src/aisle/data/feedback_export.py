@@ -60,12 +60,12 @@ def flat_rows(
 def _to_columns(
     row: Mapping[str, Any], path: Path, field_names: set[str], problems: Problems, number: int
 ) -> dict[str, str]:
-    found = {name: _text(row.get(name)) for name in _ROLES}
+    columns = {name: _text(row.get(name)) for name in _ROLES}
     category = row.get("category")
     levels = category if isinstance(category, list) and all(isinstance(x, str) for x in category) else []
-    found["category"] = json.dumps([levels], ensure_ascii=False) if levels else ""
-    found["weight"] = _text(row.get("sample_weight"))
-    found["images"] = json.dumps(list(_images(row.get("images"), path, problems, number)))
+    columns["category"] = json.dumps([levels], ensure_ascii=False) if levels else ""
+    columns["weight"] = _text(row.get("sample_weight"))
+    columns["images"] = json.dumps(list(_images(row.get("images"), path, problems, number)))
     fields = row.get("fields")
     for name, value in (fields if isinstance(fields, dict) else {}).items():
         name = " ".join(name.split())
@@ -76,8 +76,8 @@ def _to_columns(
             continue
         if name:
             field_names.add(name)
-            found[CALLER_PREFIX + name] = _text(value)
-    return found
+            columns[CALLER_PREFIX + name] = _text(value)
+    return columns
 
 
 def _text(value: Any) -> str:
@@ -116,17 +116,17 @@ class FeedbackMerge(NamedTuple):
         """A batch with its merged columns; batches of other files are unchanged."""
         if not _is_marked(batch):
             return batch
-        found: dict[str, pa.Array] = {}
+        arrays: dict[str, pa.Array] = {}
         for marked_name, array in zip(batch.schema.names, batch.columns, strict=True):
             key = marked_name.removeprefix(_MARK)
             name = self.names.get(key, key if key.startswith(CALLER_PREFIX) else None)
             if key == "images":
                 array = pa.array([self._relative(cell) for cell in array.to_pylist()], pa.string())
             if key == "category" and self.levels:
-                found |= self._level_arrays(array)
+                arrays |= self._level_arrays(array)
             elif name is not None:
-                found[name] = array
-        return pa.record_batch(list(found.values()), names=list(found))
+                arrays[name] = array
+        return pa.record_batch(list(arrays.values()), names=list(arrays))
 
     def _relative(self, cell: str | None) -> str:
         root = self.root if is_remote(self.root) else self.root.absolute()
@@ -162,12 +162,12 @@ def plan_merge(
         return None
     other_records = Records([batch for batch in records.batches if not _is_marked(batch)])
     others = find(other_records, given) if len(other_records) else Columns()
-    taken = set(other_records.types)
+    used_names = set(other_records.types)
 
     def unused_name(name: str) -> str:
-        while name in taken:
+        while name in used_names:
             name += "_"
-        taken.add(name)
+        used_names.add(name)
         return name
 
     names: dict[str, str | None] = {}

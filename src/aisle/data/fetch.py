@@ -264,7 +264,7 @@ def _ending(data: bytes) -> str:
         return "webp"
     if data[4:12] in (b"ftypavif", b"ftypavis"):
         return "avif"
-    return next((ending for sign, ending in magic.items() if data.startswith(sign)), "img")
+    return next((suffix for sign, suffix in magic.items() if data.startswith(sign)), "img")
 
 
 def _remaining(deadline: float) -> float:

@@ -113,8 +113,8 @@ class _Bounded(io.RawIOBase):
 
 def find_images(folder: Path) -> list[Path]:
     """The images in a folder's subfolders, by name."""
-    found = (p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_ENDINGS and not is_hidden(p, folder))
-    return sorted(p for p in found if p.is_file())
+    images = (p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_ENDINGS and not is_hidden(p, folder))
+    return sorted(p for p in images if p.is_file())
 
 
 def is_hidden(path: Path, root: Path) -> bool:
@@ -148,5 +148,5 @@ def text_pieces(table: TableFile, encoding: str, size: int, skipped: int = 0) ->
     """
     with io.TextIOWrapper(table.open(), encoding=encoding, errors=KEPT, newline="") as file:
         file.buffer.read(skipped)
-        while piece := file.read(size):
-            yield piece
+        while block := file.read(size):
+            yield block

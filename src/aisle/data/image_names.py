@@ -28,10 +28,10 @@ def structured(cell: str) -> list[Any] | None:
     for candidate in (text, f"[{text}]", "[" + re.sub(r"}\s*[|;\n]\s*{", "},{", text) + "]"):
         for read in (json.loads, ast.literal_eval):
             try:
-                found = read(candidate)
+                value = read(candidate)
             except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
                 continue
-            return list(found) if isinstance(found, list | tuple) else [found]
+            return list(value) if isinstance(value, list | tuple) else [value]
     return None
 
 
@@ -62,18 +62,20 @@ def _names_in_object(value: Mapping[Any, Any], depth: int) -> list[str]:
     if _is_numbered(items):
         return image_names(list(items.values()), depth + 1)
     inner = [item for key, item in items.items() if key not in _NO_IMAGE and isinstance(item, Mapping | list)]
-    found = [name for item in inner for name in image_names(item, depth + 1) if _LINK.match(name)]
+    names = [name for item in inner for name in image_names(item, depth + 1) if _LINK.match(name)]
     texts = (item for key, item in items.items() if key not in _NO_IMAGE and isinstance(item, str))
-    return found or [text.strip() for text in texts if _LINK.match(text.strip())]
+    return names or [text.strip() for text in texts if _LINK.match(text.strip())]
 
 
 def _name_of_best_size(items: Mapping[str, Any], depth: int) -> str | None:
     """The name of the image that an object describes, in its largest size; None if it describes several."""
-    named = [key for key in items if key in _SIZE_RANK and isinstance(items[key], str) and items[key].strip()]
-    for key in sorted(named, key=_SIZE_RANK.__getitem__):
+    ranked_keys = [
+        key for key in items if key in _SIZE_RANK and isinstance(items[key], str) and items[key].strip()
+    ]
+    for key in sorted(ranked_keys, key=_SIZE_RANK.__getitem__):
         if (
             key not in ("file", "filename", "name", "image", "path")
-            or len(named) == 1
+            or len(ranked_keys) == 1
             or _LINK.match(items[key])
         ):
             return _largest_of_set(items[key]) if key == "srcset" else _first_name(items[key], depth)
@@ -90,9 +92,9 @@ def _name_of_best_size(items: Mapping[str, Any], depth: int) -> str | None:
             sizes_list = (
                 list(item.values()) if isinstance(item, Mapping) else item if isinstance(item, list) else []
             )
-            found = [pair for part in sizes_list for pair in _width_and_name(part, depth)]
-            if found:
-                return max(found, key=lambda pair: pair[0])[1]
+            pairs = [pair for part in sizes_list for pair in _width_and_name(part, depth)]
+            if pairs:
+                return max(pairs, key=lambda pair: pair[0])[1]
     return None
 
 
@@ -107,9 +109,9 @@ def _by_size_keys(items: Mapping[str, Any], depth: int) -> Iterator[tuple[float,
     if _is_numbered(items):
         return
     for key, item in items.items():
-        found = _WIDTH.search(key)
-        if found and key not in _SIZE_RANK:
-            width = float(found[1]) if found[1] else 1000.0 * float(found[2])
+        match = _WIDTH.search(key)
+        if match and key not in _SIZE_RANK:
+            width = float(match[1]) if match[1] else 1000.0 * float(match[2])
             for name in image_names(item, depth + 1)[:1]:
                 if _LINK.match(name):
                     yield width, name
@@ -136,8 +138,8 @@ def _width_and_name(item: Any, depth: int) -> list[tuple[float, str]]:
 
 def _largest_of_set(srcset: str) -> str | None:
     """`a.jpg 300w, b.jpg 1200w` -> `b.jpg`."""
-    found = re.findall(r"(\S+)\s+([\d.]+)[wx](?:,|$)", srcset)
-    return max(found, key=lambda pair: float(pair[1]))[0] if found else None
+    candidates = re.findall(r"(\S+)\s+([\d.]+)[wx](?:,|$)", srcset)
+    return max(candidates, key=lambda pair: float(pair[1]))[0] if candidates else None
 
 
 def _is_numbered(items: Mapping[str, Any]) -> bool:

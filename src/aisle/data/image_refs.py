@@ -55,27 +55,27 @@ class ImageResolver:
 
     def names_by_column(self, record: Mapping[str, Any]) -> list[tuple[str, str | bytes]]:
         """(column, name or bytes) of each image of a record."""
-        found: list[tuple[str, str | bytes]] = []
+        names: list[tuple[str, str | bytes]] = []
         for column in self.columns.images:
             value = record.get(column)
             for item in value if isinstance(value, list) else [value]:
                 if isinstance(item, bytes):
-                    found += [(column, item)] if item else []
+                    names += [(column, item)] if item else []
                 elif item:
-                    found += [(column, name) for name in self._split_cell(str(item))]
+                    names += [(column, name) for name in self._split_cell(str(item))]
         if self.columns.image_template is not None:
             cells = {k: "" if v is None else v for k, v in record.items()}
             name = re.sub(r"{([^{}]*)}", lambda m: str(cells.get(m[1], "")), self.columns.image_template)
-            found.append(("image_template", name))
-        return found
+            names.append(("image_template", name))
+        return names
 
     def _split_cell(self, cell: str) -> list[str]:
         cell = cell.strip()
         items = structured(cell)
         if items is not None:
             return image_names(items)
-        pieces = cell.split(self.separator) if self.separator else [cell]
-        return [piece.strip() for piece in pieces if piece.strip()]
+        parts = cell.split(self.separator) if self.separator else [cell]
+        return [part.strip() for part in parts if part.strip()]
 
     def refs(self, record: Mapping[str, Any]) -> tuple[ImageRef, ...]:
         """The images of a record, without URLs that were not downloaded."""
@@ -83,15 +83,15 @@ class ImageResolver:
 
     def refs_by_column(self, record: Mapping[str, Any]) -> list[tuple[str, ImageRef]]:
         """(column, image) of each image of a record, without URLs that were not downloaded."""
-        found = []
+        refs = []
         for column, name in self.names_by_column(record):
             if isinstance(name, bytes):
-                found.append((column, ImageRef(data=name)))
+                refs.append((column, ImageRef(data=name)))
             else:
                 path = self.path(name)
                 if path is not None:
-                    found.append((column, ImageRef(path=path)))
-        return found
+                    refs.append((column, ImageRef(path=path)))
+        return refs
 
     def path(self, name: str) -> Path | None:
         """The path of an image; None for a URL that was not downloaded, or where no files are looked for."""

@@ -44,7 +44,7 @@ class ImageScan(NamedTuple):
     @property
     def complete(self) -> bool:
         """Whether the result may be cached: no image failed for a temporary reason."""
-        return not any(is_temporary(one.reason) for one in self.unreadable)
+        return not any(is_temporary(image.reason) for image in self.unreadable)
 
 
 class ImageHashes(NamedTuple):

@@ -80,12 +80,12 @@ def names_file(text: str) -> bool:
     if _ADDRESS.fullmatch(text):
         return True
     try:
-        found = os.path.isfile(text)
+        exists = os.path.isfile(text)
     except ValueError:  # a null character
         return False
-    if not found and _FILE_NAME.fullmatch(text):
+    if not exists and _FILE_NAME.fullmatch(text):
         raise CatalogError(f"{text}: no such file (to classify this text, pass {{'title': …}})")
-    return found
+    return exists
 
 
 def _values(source: Any) -> list[Any] | None:

@@ -136,8 +136,8 @@ def _fit_style(labels: list[str], taxonomy: Taxonomy, guess: LabelStyle, separat
         for spaced in (True, False):
             for leaf_first in (False, True) if mark == "<" else (False,):
                 styles.append(LabelStyle(mark, spaced, separator or guess.separator, leaf_first, roots))
-    found = [sum(_look_up(label, taxonomy, style)[1] == "" for label in labels) for style in styles]
-    return styles[int(np.argmax(found))]
+    matches = [sum(_look_up(label, taxonomy, style)[1] == "" for label in labels) for style in styles]
+    return styles[int(np.argmax(matches))]
 
 
 def _map_to_tree(labels: Mapping[str, int], taxonomy: Taxonomy, style: LabelStyle) -> LabelMapping:
@@ -172,26 +172,26 @@ def _map_to_tree(labels: Mapping[str, int], taxonomy: Taxonomy, style: LabelStyl
 
 def _look_up(label: str, taxonomy: Taxonomy, style: LabelStyle) -> tuple[list[int], str]:
     """The nodes of a label, and what is wrong with it (empty: nothing)."""
-    whole = taxonomy.find(label.strip())  # an id, which may contain any character
-    if whole is None and "&" in label:
-        whole = taxonomy.find(decode_entities(label).strip())
-    if whole is not None:
-        return [whole], ""
+    exact = taxonomy.find(label.strip())  # an id, which may contain any character
+    if exact is None and "&" in label:
+        exact = taxonomy.find(decode_entities(label).strip())
+    if exact is not None:
+        return [exact], ""
     paths, problem = parse_label(label, style)
     nodes: list[int] = []
     for path in paths:
-        found = taxonomy.find(path)
-        if found is None and len(path) == 1:
-            found = taxonomy.find("".join(path))  # one of several ids
-        if found is None:
-            found = _path_index(taxonomy).get(tuple(fold_spelling(name) for name in path))
-            if found is not None and not problem:
-                read = format_path(taxonomy.nodes[found].path)
+        node = taxonomy.find(path)
+        if node is None and len(path) == 1:
+            node = taxonomy.find("".join(path))  # one of several ids
+        if node is None:
+            node = _path_index(taxonomy).get(tuple(fold_spelling(name) for name in path))
+            if node is not None and not problem:
+                read = format_path(taxonomy.nodes[node].path)
                 problem = f"differs from the tree in case or spacing; read as {read!r}"
-        if found is None:
+        if node is None:
             problem = f"is not in the tree ({len(taxonomy)} nodes)"
         else:
-            nodes.append(found)
+            nodes.append(node)
     return list(dict.fromkeys(nodes)), problem
 
 
@@ -212,10 +212,10 @@ def _path_index(taxonomy: Taxonomy) -> dict[CategoryPath, int]:
 @lru_cache(1)
 def _name_index(taxonomy: Taxonomy) -> dict[str, list[int]]:
     """Nodes by the folded spelling of their name."""
-    found: defaultdict[str, list[int]] = defaultdict(list)
+    index: defaultdict[str, list[int]] = defaultdict(list)
     for i, node in enumerate(taxonomy.nodes):
-        found[fold_spelling(node.name)].append(i)
-    return found
+        index[fold_spelling(node.name)].append(i)
+    return index
 
 
 def _suggestion(label: str, taxonomy: Taxonomy, style: LabelStyle) -> str:
@@ -230,8 +230,8 @@ def _suggestion(label: str, taxonomy: Taxonomy, style: LabelStyle) -> str:
     if not hits:
         return ""
     shared = np.bincount(np.concatenate(hits), minlength=len(names)) / (lengths + len(text))
-    near = [names[i] for i in np.argsort(-shared, kind="stable")[:30]]
-    suggested = did_you_mean(text, near)
+    similar = [names[i] for i in np.argsort(-shared, kind="stable")[:30]]
+    suggested = did_you_mean(text, similar)
     return f".{suggested}" if suggested else ""
 
 
@@ -252,7 +252,7 @@ def _trigram_index(taxonomy: Taxonomy) -> _TrigramIndex:
         for trigram in _trigrams(name):
             positions[trigram].append(i)
     lengths = np.array([len(name) for name in names])
-    return _TrigramIndex(names, lengths, {trigram: np.array(found) for trigram, found in positions.items()})
+    return _TrigramIndex(names, lengths, {trigram: np.array(rows) for trigram, rows in positions.items()})
 
 
 def _trigrams(text: str) -> set[str]:

@@ -103,8 +103,8 @@ def _report_column(coded: DictionaryEncoded, mapping: LabelMapping, column: str,
     """Report what concerns all labels, once."""
     if mapping.ancestors:
         count = int(np.isin(coded.codes, list(mapping.ancestors)).sum())
-        shown = coded.values[min(mapping.ancestors)].replace(LEVEL_MARK, ", ").replace("\n", ", ")
-        rows = f"{count:,} row{'s' * (count != 1)}, such as {shown}"
+        example = coded.values[min(mapping.ancestors)].replace(LEVEL_MARK, ", ").replace("\n", ", ")
+        rows = f"{count:,} row{'s' * (count != 1)}, such as {example}"
         problems.note(column, "ancestors of a category are listed with it; they are left out", rows)
     if mapping.unread_sign:
         flag, sign = shlex.quote(f"delimiter={mapping.unread_sign}"), mapping.unread_sign.strip()

@@ -103,7 +103,7 @@ def unread_sign(labels: Iterable[str], style: LabelStyle) -> str | None:
         return None
     shared: set[str] | None = None
     for text in texts:
-        marks = {found[2] for found in _SIGN.finditer(text)}
+        marks = {match[2] for match in _SIGN.finditer(text)}
         shared = marks if shared is None else shared & marks
         if not shared:
             return None
@@ -132,20 +132,20 @@ def _texts(labels: Iterable[str]) -> list[str]:
 
 
 def _guess_delimiter(texts: Sequence[str]) -> LabelStyle:
-    found = Counter({mark: sum(_contains(text, mark) for text in texts) for mark in DELIMITERS})
+    counts = Counter({mark: sum(_contains(text, mark) for text in texts) for mark in DELIMITERS})
     # Longer delimiters (`>>` before `>`) come first, so that they win a tie.
-    for mark, count in sorted(found.items(), key=lambda item: (-item[1], DELIMITERS.index(item[0]))):
+    for mark, count in sorted(counts.items(), key=lambda item: (-item[1], DELIMITERS.index(item[0]))):
         spaced = count > 0 and _mostly_spaced(texts, mark)
-        if mark == "|" and (other := _style_with_bar_separator(texts, found)):
+        if mark == "|" and (other := _style_with_bar_separator(texts, counts)):
             return other
         if count and (mark not in _AMBIGUOUS_DELIMITERS or _separates_levels(texts, mark, spaced)):
             return LabelStyle(mark, spaced)
     return LabelStyle()
 
 
-def _style_with_bar_separator(texts: Sequence[str], found: Counter[str]) -> LabelStyle | None:
+def _style_with_bar_separator(texts: Sequence[str], counts: Counter[str]) -> LabelStyle | None:
     """The style of a column in which `|` separates categories rather than levels."""
-    for mark, count in found.most_common():
+    for mark, count in counts.most_common():
         if count and mark not in ("|", "<"):
             style = LabelStyle(mark, _mostly_spaced(texts, mark))
             if _separator_roots(texts, "|", style):
@@ -375,12 +375,12 @@ def _roots(cells: Sequence[list[_Path]]) -> set[str]:
 
 def _extras(cells: Sequence[list[_Path]], known: set[_Path]) -> dict[str, set[str]]:
     """Single names that follow a known path -> the leaves of these paths."""
-    found: dict[str, set[str]] = {}
+    extras: dict[str, set[str]] = {}
     for cell in cells:
         left: _Path | None = None
         for path in cell:
             if len(path) > 1:
                 left = path
             elif left is not None and left in known and path:
-                found.setdefault(path[0], set()).add(left[-1])
-    return found
+                extras.setdefault(path[0], set()).add(left[-1])
+    return extras

@@ -49,10 +49,10 @@ def groups(data: CatalogData, hashes: ImageHashes | None) -> np.ndarray:
 def _limit_size(edges: np.ndarray, closeness: np.ndarray, n: int, limit: int) -> np.ndarray:
     """(n,) components of at most `limit` members: in larger ones, only closer edges count."""
     for level in range(1, _CLOSEST + 2):
-        found = duplicates.components(edges, n)
-        large = np.bincount(found, minlength=1)[found[edges[:, 0]]] > limit
+        components = duplicates.components(edges, n)
+        large = np.bincount(components, minlength=1)[components[edges[:, 0]]] > limit
         if not large.any():
-            return found
+            return components
         kept = ~large | (closeness >= level)
         edges, closeness = edges[kept], closeness[kept]
     return duplicates.components(edges, n)
@@ -70,11 +70,11 @@ def _title_edges(data: CatalogData) -> tuple[np.ndarray, np.ndarray]:
     same = [[row for _, row in rows_of_title] for _, rows_of_title in groupby(rows, key=lambda pair: pair[0])]
     equal_pairs = [pair for rows_of_title in same for pair in pairwise(rows_of_title)]
     titles = [text for text, _ in groupby(text for text, _ in rows)]
-    near = similar_titles(titles)
+    pairs = similar_titles(titles)
     first = np.array([rows_of_title[0] for rows_of_title in same] or [0], np.int64)
     equal = np.array(equal_pairs, np.int64).reshape(-1, 2)
-    closeness = np.searchsorted(_COSINES, near.cosine, side="right")
-    edges = np.concatenate([equal, first[near.pairs]])
+    closeness = np.searchsorted(_COSINES, pairs.cosine, side="right")
+    edges = np.concatenate([equal, first[pairs.pairs]])
     return edges, np.concatenate([np.full(len(equal), _CLOSEST), closeness])
 
 

@@ -171,8 +171,8 @@ def merge_variants(variants: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     for variant in variants:
         for name, value in variant.items():
             known = values.setdefault(name, [])
-            known += [one for one in _parts(value) if one not in known]
-    return {name: _merged(name, found) for name, found in values.items() if found}
+            known += [part for part in _parts(value) if part not in known]
+    return {name: _merged(name, parts) for name, parts in values.items() if parts}
 
 
 def _parts(value: Any) -> list[Any]:

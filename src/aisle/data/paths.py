@@ -63,10 +63,10 @@ def expand_pattern(location: str | Path) -> list[Path]:
         return [path]
     with wrap_store_errors(path):
         store: Any = path
-        found = sorted(store.fs.glob(store.path))
-        if not found:
+        files = sorted(store.fs.glob(store.path))
+        if not files:
             raise CatalogError(f"{path}: no file is of that pattern")
-        return [to_path(store.fs.unstrip_protocol(name)) for name in found]
+        return [to_path(store.fs.unstrip_protocol(name)) for name in files]
 
 
 @contextmanager
@@ -84,11 +84,11 @@ def wrap_store_errors(path: object, kind: type[AisleError] = CatalogError) -> It
 
 def store_errors() -> tuple[type[Exception], ...]:
     """Exceptions other than OSError that the imported libraries of object stores raise."""
-    found: list[type[Exception]] = []
+    errors: list[type[Exception]] = []
     for module, names in (
         ("botocore.exceptions", ("BotoCoreError", "ClientError")),
         ("aiohttp", ("ClientError",)),
     ):
         if module in sys.modules:
-            found += [getattr(sys.modules[module], name) for name in names]
-    return tuple(found)
+            errors += [getattr(sys.modules[module], name) for name in names]
+    return tuple(errors)

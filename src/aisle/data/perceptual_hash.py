@@ -36,7 +36,7 @@ def similar_hashes(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         (E, 2) positions, the smaller first, each pair once; and (E,) numbers of differing bits.
     """
-    n, found, distances = len(hashes), [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    n, pairs, distances = len(hashes), [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for band in np.ascontiguousarray(hashes).view(np.uint16).T:  # 16
         order = np.argsort(band, kind="stable")
         key = band[order].astype(np.int64)
@@ -49,8 +49,8 @@ def similar_hashes(hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             for chunk in np.array_split(starts, len(starts) // _CHUNK + 1):
                 a, b = order[chunk], order[chunk + step]
                 distance = _ONES[hashes[a] ^ hashes[b]].sum(1)
-                near = distance <= NEAR
-                found.append(a[near] * np.int64(n) + b[near])
-                distances.append(distance[near].astype(np.int64))
-    codes, first = np.unique(np.concatenate(found), return_index=True)
+                is_similar = distance <= NEAR
+                pairs.append(a[is_similar] * np.int64(n) + b[is_similar])
+                distances.append(distance[is_similar].astype(np.int64))
+    codes, first = np.unique(np.concatenate(pairs), return_index=True)
     return np.stack([codes // max(n, 1), codes % max(n, 1)], 1), np.concatenate(distances)[first]

@@ -63,8 +63,8 @@ class PipeCopies:
         """The path or address that the user gave, if `path` is a temporary file; else `path`."""
         if path not in self._sources:
             return path
-        given = self._sources[path]
-        return cast(Path, to_address(given)) if is_address(given) else Path(given)
+        source = self._sources[path]
+        return cast(Path, to_address(source)) if is_address(source) else Path(source)
 
     def file(self, source: Any, max_expanded: int | None = None) -> Path:
         """Copy a pipe or an address to a temporary file whose ending is that of its content.
@@ -115,9 +115,9 @@ def _open_pipe(source: Any) -> BinaryIO:
         if sys.stdin is not None and sys.stdin.isatty():
             raise CatalogError("standard input is a terminal: pipe a catalog into it, or name a file")
     else:
-        found = _DESCRIPTOR.match(str(source))
-        assert found is not None
-        number = int(found[1])
+        match = _DESCRIPTOR.match(str(source))
+        assert match is not None
+        number = int(match[1])
     return os.fdopen(os.dup(number), "rb", buffering=0)
 
 
@@ -165,8 +165,8 @@ def _detect_ending(path: Path) -> str:
                 first = file.read(HEAD)
         finally:
             renamed.rename(path)
-    found = document_ending(first)
-    if found is None:
+    suffix = document_ending(first)
+    if suffix is None:
         start = first.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-        found = ".json" if start in (b"{", b"[") else ".csv"
-    return found + compression
+        suffix = ".json" if start in (b"{", b"[") else ".csv"
+    return suffix + compression

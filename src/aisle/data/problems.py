@@ -119,8 +119,8 @@ class Problems(Sequence[Problem]):
 
     def fatal_positions(self) -> np.ndarray:
         """Sorted positions of the products with a fatal problem in their first row, from 0."""
-        found = self._source_rows.positions(self.fatal_rows())
-        return found[found >= 0]
+        positions = self._source_rows.positions(self.fatal_rows())
+        return positions[positions >= 0]
 
     def sort(self) -> None:
         """Sort by row, problems of the whole file first; stable."""

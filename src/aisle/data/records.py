@@ -141,12 +141,12 @@ class Records:
         numbers = np.searchsorted(self._stops, rows, side="right")
         order = np.argsort(numbers, kind="stable")
         schema = pa.schema(list(self.types.items()))
-        pieces = [pa.Table.from_batches([], schema)]
+        tables = [pa.Table.from_batches([], schema)]
         for b in np.unique(numbers):
             batch, start = self.batches[b], int(self._stops[b]) - self.batches[b].num_rows
             piece = batch.take(pa.array(rows[order[numbers[order] == b]] - start))
-            pieces.append(pa.Table.from_batches([piece]))
-        table = pa.concat_tables(pieces, promote_options="permissive").select(list(self.types))
+            tables.append(pa.Table.from_batches([piece]))
+        table = pa.concat_tables(tables, promote_options="permissive").select(list(self.types))
         if not (order[:-1] < order[1:]).all():
             inverse = np.empty(len(order), np.int64)
             inverse[order] = np.arange(len(order))

@@ -85,12 +85,12 @@ def _has_vector(records: Records, ids: str | None, files: Mapping[str, VectorFil
     """(n,) bool: whether any file holds a vector of the record; None without files."""
     if not files or ids is None:
         return None
-    found = [
+    vectors = [
         any(str(product_id) in file for file in files.values())
         for array in records.column(ids)
         for product_id in array.to_pylist()
     ]
-    return np.array(found, dtype=bool)
+    return np.array(vectors, dtype=bool)
 
 
 def _check_empty(

@@ -29,8 +29,8 @@ def read_sheet_images(rules: ImageSheet, export: Path | None) -> dict[str, list[
             continue  # another sheet: that of the products has these columns too
         for row in batch.to_pylist():
             if row[product] and row[image]:
-                place = row[position] if position else None
-                found.setdefault(row[product].strip(), []).append((_number(place), row[image].strip()))
+                cell = row[position] if position else None
+                found.setdefault(row[product].strip(), []).append((_number(cell), row[image].strip()))
     return {
         key: [name for _, name in sorted(images, key=lambda one: one[0])] for key, images in found.items()
     }

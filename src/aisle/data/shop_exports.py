@@ -83,8 +83,8 @@ def open_export(
     """
     rules, names = dialect.category.names, None
     if rules is not None:
-        named = None if category_file is None else Path(category_file)
-        names = read_category_names(rules, named or folder, None if named else file)
+        path = None if category_file is None else Path(category_file)
+        names = read_category_names(rules, path or folder, None if path else file)
         names = names or (previous and dict(previous.category_codes)) or None
     sheet = dialect.images.sheet
     images = None if sheet is None else read_sheet_images(sheet, file)
@@ -108,8 +108,10 @@ def export_roles(
         tree: The official category tree.
     """
     earlier = previous or CatalogFormat()
-    named = earlier.columns.get("category")
-    roles = export.roles(products, named if isinstance(named, str) else None, numbers=tree is not None)
+    category_column = earlier.columns.get("category")
+    roles = export.roles(
+        products, category_column if isinstance(category_column, str) else None, numbers=tree is not None
+    )
     stated = {key: value for key, value in earlier.given.items() if _has_columns(value, products.names)}
     stated |= user_columns
     if {"category", "levels"} & stated.keys():

@@ -41,17 +41,17 @@ class SourceRows:
             return np.where(numbers >= self.first, numbers - self.first, -1)
         if not len(self.lead):
             return np.full(len(numbers), -1)
-        found = np.minimum(np.searchsorted(self.lead, numbers), len(self.lead) - 1)
-        return np.where(self.lead[found] == numbers, found, -1)
+        indices = np.minimum(np.searchsorted(self.lead, numbers), len(self.lead) - 1)
+        return np.where(self.lead[indices] == numbers, indices, -1)
 
     def product_of_rows(self, products: int, chosen: np.ndarray | None = None) -> np.ndarray:
         """(m,) int64 position of each row's product, of `products` in all or among the `chosen` ones."""
         product = np.arange(products) if self.product is None else self.product
         if chosen is None:
             return product
-        here = np.full(products + 1, -1)
-        here[chosen] = np.arange(len(chosen))
-        return here[product]
+        product_of = np.full(products + 1, -1)
+        product_of[chosen] = np.arange(len(chosen))
+        return product_of[product]
 
     def part(self, start: int, stop: int) -> "SourceRows":
         """The rows of products `start` to `stop`, and rows of others between them, which have product -1."""
@@ -61,8 +61,8 @@ class SourceRows:
         last = int(self.lead[stop]) - 1 if stop < len(self.lead) else self.first + len(self.product) - 1
         first = int(lead[0]) if len(lead) else self.first
         product = self.product[first - self.first : last + 1 - self.first] - start
-        here = np.where((product >= 0) & (product < stop - start), product, -1)
-        return SourceRows(first, here, lead, None if self.main is None else self.main[start:stop])
+        product_of = np.where((product >= 0) & (product < stop - start), product, -1)
+        return SourceRows(first, product_of, lead, None if self.main is None else self.main[start:stop])
 
     def last(self, products: int) -> int:
         """The number of the last row, of `products` in all."""

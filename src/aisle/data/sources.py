@@ -105,8 +105,8 @@ class OpenSource:
     @property
     def file(self) -> Path | None:
         """The source, if it is one file of this machine."""
-        found = [Path(self.source)] if isinstance(self.source, str | Path) else []
-        return found[0] if found and not is_remote(found[0]) and found[0].is_file() else None
+        files = [Path(self.source)] if isinstance(self.source, str | Path) else []
+        return files[0] if files and not is_remote(files[0]) and files[0].is_file() else None
 
     @property
     def home(self) -> Path | None:
@@ -297,13 +297,13 @@ def _product_to_record(product: Product) -> dict[str, Any]:
 
 def _product_columns(records: Records) -> dict[str, Any]:
     """The column roles of records that `_product_to_record` made."""
-    own = [name for name in records.types if name.startswith(_PREFIX)]
+    product_columns = [name for name in records.types if name.startswith(_PREFIX)]
     vectors = tuple(name for name, kind in records.types.items() if kind == VECTOR)
-    fields = tuple(name for name in records.types if name not in own and name not in vectors)
+    fields = tuple(name for name in records.types if name not in product_columns and name not in vectors)
     return {
         "id": f"{_PREFIX}id",
-        "category": f"{_PREFIX}categories" if f"{_PREFIX}categories" in own else "",
-        "images": tuple(sorted((n for n in own if " " in n), key=lambda n: int(n.split(" ")[1]))),
+        "category": f"{_PREFIX}categories" if f"{_PREFIX}categories" in product_columns else "",
+        "images": tuple(sorted((n for n in product_columns if " " in n), key=lambda n: int(n.split(" ")[1]))),
         "fields": tuple(name for name in fields if name not in ("title", "description")),
         "vectors": vectors,
         "delimiter": "",

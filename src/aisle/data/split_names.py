@@ -60,16 +60,16 @@ def read_splits(counts: Mapping[str, int], column: str) -> dict[str, str]:
     Raises:
         CatalogError: Cells have unknown values.
     """
-    found = {value: parse_split(value) for value in counts}
-    unknown = sorted((v for v, split in found.items() if split is None), key=lambda v: (-counts[v], v))
+    splits = {value: parse_split(value) for value in counts}
+    unknown = sorted((v for v, split in splits.items() if split is None), key=lambda v: (-counts[v], v))
     if unknown:
-        shown = ", ".join(f"{value[:40]!r} ({_rows(counts[value])})" for value in unknown[:_MAX_NAMED])
+        listed = ", ".join(f"{value[:40]!r} ({_rows(counts[value])})" for value in unknown[:_MAX_NAMED])
         more = f" and {len(unknown) - _MAX_NAMED:,} more" if len(unknown) > _MAX_NAMED else ""
         raise CatalogError(
-            f"column {column!r} holds values that name no split: {shown}{more}. "
+            f"column {column!r} holds values that name no split: {listed}{more}. "
             f"Write {', '.join(SPLITS)}; if it is no split column, say so: -c split="
         )
-    return {value: split for value, split in found.items() if split is not None}
+    return {value: split for value, split in splits.items() if split is not None}
 
 
 def _rows(count: int) -> str:

@@ -160,7 +160,7 @@ def leakage(catalog: Catalog, *, near: bool = False) -> list[Leak]:
     """
     if catalog.split is None:
         return []
-    groups, codes, given = catalog.groups(near), catalog.split_codes, catalog.split
+    groups, codes, split_names = catalog.groups(near), catalog.split_codes, catalog.split
     highest = np.full(groups.max(initial=-1) + 1, -1)
     lowest = np.full(len(highest), np.iinfo(np.int64).max)
     known = codes >= 0
@@ -168,8 +168,10 @@ def leakage(catalog: Catalog, *, near: bool = False) -> list[Leak]:
     np.minimum.at(lowest, groups[known], codes[known])
     leaking = np.flatnonzero((highest >= 0) & (highest != lowest))
     where = np.flatnonzero(np.isin(groups, leaking)) if len(leaking) else np.empty(0, np.int64)
-    found = []
+    leaks = []
     for positions in members(np.unique(groups[where], return_inverse=True)[1]):
         rows = where[positions]
-        found.append(Leak(int(groups[rows[0]]), rows, tuple(sorted({str(given[i]) for i in rows} - {""}))))
-    return found
+        leaks.append(
+            Leak(int(groups[rows[0]]), rows, tuple(sorted({str(split_names[i]) for i in rows} - {""})))
+        )
+    return leaks

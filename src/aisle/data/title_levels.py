@@ -49,9 +49,9 @@ def without_titles(
 
 def _repeats(level: str, title: str) -> bool:
     """Whether a level is the title, cut off or with an addition."""
-    folded, whole = fold_spelling(level), fold_spelling(title)
+    folded, folded_title = fold_spelling(level), fold_spelling(title)
     start = folded
     for mark in _CUT:
         start = start.removesuffix(mark).rstrip()
-    is_cut = bool(start) and start != folded and whole.startswith(start)
-    return bool(whole) and (folded == whole or is_cut or folded.startswith(f"{whole} "))
+    is_cut = bool(start) and start != folded and folded_title.startswith(start)
+    return bool(folded_title) and (folded == folded_title or is_cut or folded.startswith(f"{folded_title} "))

@@ -46,7 +46,7 @@ def similar_titles(titles: Sequence[str]) -> SimilarPairs:
     """
     if len(titles) < 2:
         return SimilarPairs(np.empty((0, 2), np.int64), np.empty(0))
-    parts = [_trigrams(titles[at : at + _CHUNK]) for at in range(0, len(titles), _CHUNK)]
+    parts = [_trigrams(titles[start : start + _CHUNK]) for start in range(0, len(titles), _CHUNK)]
     candidates = _candidates(np.concatenate([_minhash_bands(*part) for part in parts]))
     weights = _tfidf(parts, len(titles))
     cosine = np.concatenate([np.empty(0), *(_cosines(weights, chunk) for chunk in _chunks(candidates))])
@@ -79,28 +79,28 @@ def _mix(values: np.ndarray) -> np.ndarray:
 def _minhash_bands(hashed: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """(n, bands) uint64 MinHash bands: two titles share a band with probability Jaccard**4."""
     rng = np.random.default_rng(0)
-    found = np.zeros((len(starts) - 1, _BANDS), np.uint64)
+    bands = np.zeros((len(starts) - 1, _BANDS), np.uint64)
     for band in range(_BANDS):
         for _ in range(_ROWS):
             salt = rng.integers(1 << 62, dtype=np.uint64)
             minimum = np.minimum.reduceat(_mix((hashed ^ salt) * _MIX), starts[:-1])
-            found[:, band] = _mix(found[:, band] * _PRIME + minimum)
-    return found
+            bands[:, band] = _mix(bands[:, band] * _PRIME + minimum)
+    return bands
 
 
 def _candidates(bands: np.ndarray) -> np.ndarray:
     """(E, 2) pairs that share a band, each once."""
-    n, found = len(bands), [np.empty(0, np.int64)]
+    n, pairs = len(bands), [np.empty(0, np.int64)]
     for band in bands.T:
         order = np.argsort(band, kind="stable")  # within a band in alphabetical order
-        at = np.arange(n)
+        positions = np.arange(n)
         for step in range(1, _NEIGHBOURS + 1):
-            at = at[at + step < n]
-            at = at[band[order[at]] == band[order[at + step]]]
-            found.append(order[at] * np.int64(n) + order[at + step])
-        if len(found) > 8 * _NEIGHBOURS:
-            found = [np.unique(np.concatenate(found))]
-    codes = np.unique(np.concatenate(found))
+            positions = positions[positions + step < n]
+            positions = positions[band[order[positions]] == band[order[positions + step]]]
+            pairs.append(order[positions] * np.int64(n) + order[positions + step])
+        if len(pairs) > 8 * _NEIGHBOURS:
+            pairs = [np.unique(np.concatenate(pairs))]
+    codes = np.unique(np.concatenate(pairs))
     return np.stack([codes // n, codes % n], 1)
 
 
@@ -124,8 +124,8 @@ def _tfidf(parts: Sequence[tuple[np.ndarray, np.ndarray]], n: int) -> Any:
 
 
 def _chunks(pairs: np.ndarray) -> Iterator[np.ndarray]:
-    for at in range(0, len(pairs), _CHUNK):
-        yield pairs[at : at + _CHUNK]
+    for start in range(0, len(pairs), _CHUNK):
+        yield pairs[start : start + _CHUNK]
 
 
 def _cosines(weights: Any, pairs: np.ndarray) -> np.ndarray:

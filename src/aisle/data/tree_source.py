@@ -88,10 +88,10 @@ def _by_title(catalog: Catalog) -> dict[str, int]:
     field = "title" if "title" in catalog.fields else catalog.fields[0]
     titles = [fold_spelling(product.fields.get(field, "")) for product in catalog]
     often = Counter(titles)
-    found: dict[str, int] = {}
+    rows: dict[str, int] = {}
     for product, title, node in zip(catalog, titles, nodes, strict=True):
         if not title:
             continue
         key = title if often[title] == 1 else f"{title}\0{product.id}"
-        found[key] = -1 if key in found else node
-    return found
+        rows[key] = -1 if key in rows else node
+    return rows

@@ -131,10 +131,12 @@ def _to_text(values: Iterable[Any]) -> list[str]:
 def _hdf5(path: Path) -> tuple[list[str], np.ndarray]:
     h5py = extra("h5py", "hdf5", f"{path.name}")
     with h5py.File(path, "r") as file:
-        found: dict[str, Any] = {}
-        file.visititems(lambda name, item: found.__setitem__(name, item) if hasattr(item, "shape") else None)
-        named = {name.rpartition("/")[2]: item for name, item in found.items()}
-        ids, table = _find_arrays(named, path)
+        datasets: dict[str, Any] = {}
+        file.visititems(
+            lambda name, item: datasets.__setitem__(name, item) if hasattr(item, "shape") else None
+        )
+        by_name = {name.rpartition("/")[2]: item for name, item in datasets.items()}
+        ids, table = _find_arrays(by_name, path)
         values = np.empty(table.shape, np.float32)
         for start in range(0, len(values), _SLICE):  # row by row is far slower
             values[start : start + _SLICE] = table[start : start + _SLICE]

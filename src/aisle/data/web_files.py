@@ -48,11 +48,11 @@ def download_file(address: Address, out: Path, limit: int | None = None) -> None
 
 def _request(url: str) -> urllib.request.Request:
     parts = urlsplit(url)
-    login, at, host = parts.netloc.rpartition("@")
+    login, separator, host = parts.netloc.rpartition("@")
     host = host if host.isascii() else host.encode("idna").decode()
     plain = (parts.scheme, host, quote(parts.path, safe=_SAFE), quote(parts.query, safe=_SAFE), "")
     request = urllib.request.Request(urlunsplit(plain), headers={"User-Agent": _AGENT, "Accept": "*/*"})
-    if at:
+    if separator:
         token = base64.b64encode(unquote(login).encode()).decode()
         request.add_unredirected_header("Authorization", f"Basic {token}")
     return request

@@ -51,8 +51,8 @@ def check_output(path: Path, catalog: Catalog | None = None) -> None:
     Raises:
         CatalogError: It cannot.
     """
-    ending = path.suffix.lower()
-    if ending not in _WRITERS:
+    suffix = path.suffix.lower()
+    if suffix not in _WRITERS:
         known = ", ".join(_WRITERS)
         raise CatalogError(f"{path}: rows are written as {known}; name a file ending in one")
     check_parent_folder(path, CatalogError)
@@ -63,7 +63,7 @@ def check_output(path: Path, catalog: Catalog | None = None) -> None:
     types = catalog.table.schema
     not_text = [name for name in catalog.names if not pa.types.is_string(types.field(name).type)]
     not_text = [name for name in not_text if not pa.types.is_null(types.field(name).type)]
-    if not_text and ending != ".parquet":
+    if not_text and suffix != ".parquet":
         raise CatalogError(f"{path}: column {not_text[0]!r} holds bytes or vectors; write a .parquet file")
 
 

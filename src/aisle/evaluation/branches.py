@@ -25,9 +25,9 @@ def node_scores(
     tree = matched.taxonomy
     true, predicted_ = tree.ancestors[matched.node], tree.ancestors[matched.answer]  # (B, L)
     products = _count(tree, true)
-    found = _count(tree, true[(true == predicted_) & (true >= 0)])
+    correct = _count(tree, true[(true == predicted_) & (true >= 0)])
     predicted = _count(tree, predicted_)
-    full = _count(tree, true[matched.right])
+    path_correct = _count(tree, true[matched.right])
     accepted_ = None if accepted is None else _count(tree, true[accepted])
     return tuple(
         NodeScore(
@@ -35,10 +35,10 @@ def node_scores(
             path=tree.nodes[i].path,
             train=None if train is None else int(train[i]),
             products=int(products[i]),
-            accuracy=_share(found[i], products[i]),
-            path_accuracy=_share(full[i], products[i]),
+            accuracy=_share(correct[i], products[i]),
+            path_accuracy=_share(path_correct[i], products[i]),
             predicted=int(predicted[i]),
-            precision=_share(found[i], predicted[i]),
+            precision=_share(correct[i], predicted[i]),
             coverage=None if accepted_ is None else _share(accepted_[i], products[i]),
         )
         for i in np.flatnonzero((products > 0) | (predicted > 0))
@@ -94,5 +94,5 @@ def _count(tree: Taxonomy, nodes: np.ndarray) -> np.ndarray:
     return np.bincount(nodes[nodes >= 0].ravel(), minlength=len(tree))
 
 
-def _share(part: int, whole: int) -> float | None:
-    return float(part / whole) if whole else None
+def _share(count: int, total: int) -> float | None:
+    return float(count / total) if total else None

@@ -11,9 +11,9 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from aisle.mapping.sides import words
 
-_NAMING = 0.3  # share of a group's titles that have each word of its name
-_WORDS = 3  # of a name, at most
-_LIFT = 2.0  # how much more frequent a typical word is in a group than in the other titles, at least
+_MIN_NAME_SHARE = 0.3  # share of a group's titles that have each word of its name
+_MAX_NAME_WORDS = 3  # of a name, at most
+_MIN_LIFT = 2.0  # how much more frequent a typical word is in a group than in the other titles, at least
 
 
 def terms(title: str) -> list[str]:
@@ -21,13 +21,13 @@ def terms(title: str) -> list[str]:
     return [word for word in words(title) if not word.isdecimal() and (len(word) > 1 or ord(word) > 0x2E80)]
 
 
-def typical_words(titles: Sequence[str], group: np.ndarray, most: int = 5) -> list[list[str]]:
+def typical_words(titles: Sequence[str], group: np.ndarray, n_words: int = 5) -> list[list[str]]:
     """The words that tell each group from the others, by class-based TF-IDF (Grootendorst 2022), best first.
 
     Args:
         titles: n titles.
         group: (n,) numbers of groups from 0; -1: in no group, which counts as a group of its own.
-        most: words of a group.
+        n_words: words of a group.
 
     Returns:
         Folded words of each group; none but the first is in one title only, or as frequent in other titles.
@@ -39,21 +39,23 @@ def typical_words(titles: Sequence[str], group: np.ndarray, most: int = 5) -> li
         counts = sparse.csr_matrix(counter.fit_transform(titles))
     except ValueError:  # no title has a word
         return [[] for _ in range(groups)]
-    place = np.where(group < 0, groups, group)
+    group_id = np.where(group < 0, groups, group)
     one_hot = sparse.csr_matrix(
-        (np.ones(len(place)), (place, np.arange(len(place)))), (groups + 1, len(place))
+        (np.ones(len(group_id)), (group_id, np.arange(len(group_id)))), (groups + 1, len(group_id))
     )
-    inside = sparse.csr_matrix(one_hot @ counts).toarray()  # (groups + 1, words)
-    size = np.maximum(inside.sum(1, keepdims=True), 1)
-    members = np.maximum(np.bincount(place, minlength=groups + 1), 1)[:, None]
+    group_counts = sparse.csr_matrix(one_hot @ counts).toarray()  # (groups + 1, words)
+    size = np.maximum(group_counts.sum(1, keepdims=True), 1)
+    members = np.maximum(np.bincount(group_id, minlength=groups + 1), 1)[:, None]
     others = np.maximum(len(titles) - members, 1)
-    typical = (inside >= 2) & (inside / members >= _LIFT * (inside.sum(0) - inside) / others)
-    score = inside / size * np.log1p(size.mean() / inside.sum(0)) * np.where(typical, 1.0, 1e-6)
+    typical = (group_counts >= 2) & (
+        group_counts / members >= _MIN_LIFT * (group_counts.sum(0) - group_counts) / others
+    )
+    score = group_counts / size * np.log1p(size.mean() / group_counts.sum(0)) * np.where(typical, 1.0, 1e-6)
     names = counter.get_feature_names_out()
-    best = np.argsort(-score[:groups], axis=1, kind="stable")[:, :most]
+    best = np.argsort(-score[:groups], axis=1, kind="stable")[:, :n_words]
     return [
-        [str(names[k]) for k in row if typical[one, k] or (k == row[0] and inside[one, k])]
-        for one, row in enumerate(best)
+        [str(names[k]) for k in row if typical[g, k] or (k == row[0] and group_counts[g, k])]
+        for g, row in enumerate(best)
     ]
 
 
@@ -64,21 +66,21 @@ def group_name(typical: Sequence[str], titles: Sequence[str]) -> str:
         typical: words of the group, best first.
         titles: its titles.
     """
-    having = Counter(word for title in titles for word in set(terms(title)))
-    often = [word for word in typical if having[word] >= _NAMING * len(titles)]
-    name = as_written((often or list(typical[:1]))[:_WORDS], titles)
+    document_frequency = Counter(word for title in titles for word in set(terms(title)))
+    frequent = [word for word in typical if document_frequency[word] >= _MIN_NAME_SHARE * len(titles)]
+    name = as_written((frequent or list(typical[:1]))[:_MAX_NAME_WORDS], titles)
     return name[:1].upper() + name[1:]
 
 
 def as_written(stems: Iterable[str], titles: Sequence[str]) -> str:
     """The words of a group as most titles write them, in their order there."""
     forms: dict[str, Counter[str]] = {stem: Counter() for stem in stems}
-    places: dict[str, list[int]] = {stem: [] for stem in forms}
+    positions: dict[str, list[int]] = {stem: [] for stem in forms}
     for title in titles:
-        for place, word in enumerate(re.findall(r"\w+", title)):
+        for position, word in enumerate(re.findall(r"\w+", title)):
             for stem in words(word):
                 if stem in forms:
                     forms[stem][word.casefold()] += 1
-                    places[stem].append(place)
-    order = sorted(forms, key=lambda stem: (float(np.mean(places[stem] or [99])), stem))
+                    positions[stem].append(position)
+    order = sorted(forms, key=lambda stem: (float(np.mean(positions[stem] or [99])), stem))
     return " ".join(forms[stem].most_common(1)[0][0] for stem in order if forms[stem])

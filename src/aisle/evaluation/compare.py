@@ -81,23 +81,23 @@ def parse_variant(text: str, changes: Sequence[str] = (), encoders: Sequence[str
     Raises:
         RecipeError: As `load_recipe`, or the quotes do not match.
     """
-    name, rest = _named(text)
+    name, recipe_text = _split_name(text)
     try:
-        words = _words(rest)
+        words = _words(recipe_text)
     except ValueError as error:
         raise RecipeError(f"{text!r}: {error}; write NAME: RECIPE KEY=VALUE …") from error
     if not words:
         raise RecipeError(f"{text!r} names no recipe; write NAME: RECIPE KEY=VALUE …")
-    read = encoders_read(load_recipe(words[0], [*changes, *words[1:]]))
-    named = [change for change in encoders if change.partition("=")[0] in read]
-    return Variant(name or text.strip(), load_recipe(words[0], [*changes, *named, *words[1:]]))
+    read_keys = encoders_read(load_recipe(words[0], [*changes, *words[1:]]))
+    encoder_changes = [change for change in encoders if change.partition("=")[0] in read_keys]
+    return Variant(name or text.strip(), load_recipe(words[0], [*changes, *encoder_changes, *words[1:]]))
 
 
-def _named(text: str) -> tuple[str, str]:
+def _split_name(text: str) -> tuple[str, str]:
     """Split the name, empty if there is none, from the rest. A colon inside a value ends no name."""
-    name, colon, rest = text.partition(": ")
-    inside = name.count('"') % 2 or any(name.count(a) > name.count(b) for a, b in ("{}", "[]"))
-    return (name.strip(), rest) if colon and not inside else ("", text)
+    name, colon, recipe_text = text.partition(": ")
+    in_value = name.count('"') % 2 or any(name.count(a) > name.count(b) for a, b in ("{}", "[]"))
+    return (name.strip(), recipe_text) if colon and not in_value else ("", text)
 
 
 def _words(text: str) -> list[str]:
@@ -107,27 +107,27 @@ def _words(text: str) -> list[str]:
         ValueError: A quote or a bracket is not closed.
     """
     words: list[str] = []
-    word, quote, depth, begun = "", "", 0, False
-    for sign in text:
+    word, quote, depth, started = "", "", 0, False
+    for char in text:
         if quote:
-            quote = "" if sign == quote else quote
-        elif sign in "\"'":
-            quote = sign
-        depth += (sign in "{[") - (sign in "}]") if not quote else 0
-        if sign.isspace() and not quote and depth <= 0:
-            words += [_unquoted(word)] if begun else []
-            word, begun = "", False
+            quote = "" if char == quote else quote
+        elif char in "\"'":
+            quote = char
+        depth += (char in "{[") - (char in "}]") if not quote else 0
+        if char.isspace() and not quote and depth <= 0:
+            words += [_unquoted(word)] if started else []
+            word, started = "", False
             continue
-        word, begun = word + sign, True
+        word, started = word + char, True
     if quote or depth > 0:
         raise ValueError("No closing quotation" if quote else "No closing bracket")
-    return [*words, _unquoted(word)] if begun else words
+    return [*words, _unquoted(word)] if started else words
 
 
 def _unquoted(word: str) -> str:
     """Remove quotes around a whole word."""
-    around = len(word) > 1 and word[0] in "\"'" and word.find(word[0], 1) == len(word) - 1
-    return word[1:-1] if around else word
+    quoted = len(word) > 1 and word[0] in "\"'" and word.find(word[0], 1) == len(word) - 1
+    return word[1:-1] if quoted else word
 
 
 def compare(
@@ -166,41 +166,41 @@ def compare(
     """
     names = [variant.name for variant in variants]
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise RecipeError(f"two variants are called {twice!r}; write NAME: RECIPE KEY=VALUE")
-    whole, splits = _folds(catalog, folds, test)
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise RecipeError(f"two variants are called {duplicate!r}; write NAME: RECIPE KEY=VALUE")
+    combined, splits = _folds(catalog, folds, test)
     test_rows = np.concatenate([fold.test for fold in splits])
-    targets = whole.targets()
-    truth = Truth.of(whole.taxonomy, Targets(targets.node[test_rows], targets.exact[test_rows]))
-    found: dict[str, list[list[TrainingResult]]] = {}
+    targets = combined.targets()
+    truth = Truth.of(combined.taxonomy, Targets(targets.node[test_rows], targets.exact[test_rows]))
+    trainings: dict[str, list[list[TrainingResult]]] = {}
     with progress("comparing", len(variants) * len(seeds) * len(splits), "trainings") as advance:
         for variant in variants:
-            found[variant.name] = []
+            trainings[variant.name] = []
             for seed in seeds:
                 results = []
                 for number, fold in enumerate(splits):
-                    cache = _CachedTraining(out, variant, seed, number, whole)
+                    cache = _CachedTraining(out, variant, seed, number, combined)
                     result = cache.load()
                     if result is None:
                         result = _train_fold(cache, fold, store, trust_code)
                         cache.save(result)
                     results.append(result)
                     advance(1)
-                found[variant.name].append(results)
+                trainings[variant.name].append(results)
                 right = np.concatenate([c.answers for c in results]) == truth.node[:, 0]
                 progress.say(f"{variant.name}, seed {seed}: {right.mean():.4f}")
     scored = {
-        name: [_score(truth, np.concatenate([result.answers for result in one])) for one in runs]
-        for name, runs in found.items()
+        name: [_score(truth, np.concatenate([result.answers for result in results])) for results in runs]
+        for name, runs in trainings.items()
     }
-    groups = whole.groups()[test_rows]
+    groups = combined.groups()[test_rows]
     return Comparison(
         source=source or ", ".join(part.path.name for part in catalog.files) or "the catalog given",
         evaluated=len(test_rows),
         folds=0 if test is not None else folds,
         seeds=tuple(int(seed) for seed in seeds),
         levels=truth.taxonomy.depth,
-        rows=tuple(_rows(found, scored, truth, groups)),
+        rows=tuple(_rows(trainings, scored, truth, groups)),
         differences=tuple(_differences(scored, groups)),
     )
 
@@ -211,20 +211,21 @@ def _folds(catalog: Catalog, folds: int, test: Catalog | None) -> tuple[Catalog,
     if not len(usable):
         raise CatalogError(f"no row has a usable category: nothing to compare on. {advice(catalog)}")
     if test is not None:
-        both = test.targets().node >= 0
-        numbers = np.concatenate([catalog.rows[usable], test.rows[both]]) - 1
-        whole = catalog.whole().select(numbers)
-        return whole, [Fold(np.arange(len(usable)), np.arange(len(usable), len(numbers)))]
+        test_usable = test.targets().node >= 0
+        numbers = np.concatenate([catalog.rows[usable], test.rows[test_usable]]) - 1
+        combined = catalog.whole().select(numbers)
+        return combined, [Fold(np.arange(len(usable)), np.arange(len(usable), len(numbers)))]
     if folds < 2:
         raise CatalogError(f"a comparison needs at least 2 folds, not {folds}")
-    whole = catalog.select(usable)
-    part = fold_numbers(whole, folds)
+    combined = catalog.select(usable)
+    fold_of = fold_numbers(combined, folds)
     splits = [
-        Fold(np.flatnonzero((part != k) & (part >= 0)), np.flatnonzero(part == k)) for k in range(folds)
+        Fold(np.flatnonzero((fold_of != k) & (fold_of >= 0)), np.flatnonzero(fold_of == k))
+        for k in range(folds)
     ]
     if any(not len(fold.test) or not len(fold.train) for fold in splits):
-        raise CatalogError(f"{len(whole):,} rows are too few for {folds} folds; name fewer")
-    return whole, splits
+        raise CatalogError(f"{len(combined):,} rows are too few for {folds} folds; name fewer")
+    return combined, splits
 
 
 class _CachedTraining:
@@ -254,17 +255,17 @@ class _CachedTraining:
 def _train_fold(
     cache: _CachedTraining, fold: Fold, store: FeatureStore | None, trust_code: bool
 ) -> TrainingResult:
-    whole, tree = cache.whole, cache.whole.taxonomy
+    combined, tree = cache.whole, cache.whole.taxonomy
     peak = PeakMemory()
-    began = time.perf_counter()
-    model = fit(whole.select(fold.train), cache.recipe, store=store, trust_code=trust_code)
-    seconds = time.perf_counter() - began
-    began = time.perf_counter()
-    best = model.score(whole.select(fold.test)).best()
-    rate = len(fold.test) / max(time.perf_counter() - began, 1e-9)
-    answers = [tree.index(model.taxonomy.nodes[node].path) for node in best]
+    start = time.perf_counter()
+    model = fit(combined.select(fold.train), cache.recipe, store=store, trust_code=trust_code)
+    seconds = time.perf_counter() - start
+    start = time.perf_counter()
+    best = model.score(combined.select(fold.test)).best()
+    rate = len(fold.test) / max(time.perf_counter() - start, 1e-9)
+    predicted = [tree.index(model.taxonomy.nodes[node].path) for node in best]
     parameters = model.parameters
-    return TrainingResult(np.array(answers, dtype=np.int64), seconds, rate, peak.mebibytes(), parameters)
+    return TrainingResult(np.array(predicted, dtype=np.int64), seconds, rate, peak.mebibytes(), parameters)
 
 
 class PeakMemory:
@@ -307,7 +308,7 @@ def _score(truth: Truth, answers: np.ndarray) -> _SeedScores:
 
 
 def _rows(
-    found: dict[str, list[list[TrainingResult]]],
+    trainings: dict[str, list[list[TrainingResult]]],
     scored: dict[str, list[_SeedScores]],
     truth: Truth,
     groups: np.ndarray,
@@ -315,15 +316,22 @@ def _rows(
     first = next(iter(scored.values()))
     depth = truth.taxonomy.depth
     for name, runs in scored.items():
-        results = [result for one in found[name] for result in one]
-        spread = [value for seed, one in enumerate(found[name]) for value in _fold_accuracy(runs[seed], one)]
+        results = [result for fold_results in trainings[name] for result in fold_results]
+        spread = [
+            value
+            for seed, fold_results in enumerate(trainings[name])
+            for value in _fold_accuracy(runs[seed], fold_results)
+        ]
         metrics = [overall_metrics(run.matched) for run in runs]
         others = [metric for metric in metrics[0] if metric != "accuracy"]
         yield VariantScores(
             name=name,
             accuracy=float(np.mean([run.right.mean() for run in runs])),
             deviation=float(np.std(spread, ddof=1)) if len(spread) > 1 else None,
-            metrics={metric: float(np.mean([one[metric] for one in metrics])) for metric in others},
+            metrics={
+                metric: float(np.mean([fold_results[metric] for fold_results in metrics]))
+                for metric in others
+            },
             levels=tuple(
                 float(np.mean([_level(run, level) for run in runs])) for level in range(1, depth + 1)
             ),
@@ -345,8 +353,8 @@ def _differences(scored: dict[str, list[_SeedScores]], groups: np.ndarray) -> It
 
 
 def _fold_accuracy(run: _SeedScores, results: Sequence[TrainingResult]) -> list[float]:
-    ends = np.cumsum([len(result.answers) for result in results])[:-1]
-    return [float(part.mean()) for part in np.split(run.right, ends)]
+    boundaries = np.cumsum([len(result.answers) for result in results])[:-1]
+    return [float(part.mean()) for part in np.split(run.right, boundaries)]
 
 
 def _level(run: _SeedScores, depth: int) -> float:
@@ -358,8 +366,8 @@ def _gain(
     runs: Sequence[_SeedScores], baseline: Sequence[_SeedScores], groups: np.ndarray
 ) -> ConfidenceInterval:
     """Accuracy minus that of the baseline on the same products, averaged over seeds."""
-    own, other = (np.mean([run.right for run in some], 0) for some in (runs, baseline))
-    return limits(paired_bootstrap(own, other, groups=groups, resamples=DRAWS))
+    accuracy, baseline_accuracy = (np.mean([run.right for run in seeds], 0) for seeds in (runs, baseline))
+    return limits(paired_bootstrap(accuracy, baseline_accuracy, groups=groups, resamples=DRAWS))
 
 
 def _gain_f1(

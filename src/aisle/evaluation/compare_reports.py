@@ -37,29 +37,29 @@ def compare_with_report(evaluation: Evaluation, earlier: Evaluation) -> Evaluati
     """
     if not earlier.rows.evaluated:
         raise AisleError("the earlier report evaluated no product: there is nothing to compare with")
-    same = bool(evaluation.products) and evaluation.products == earlier.products
-    further = [
+    same_products = bool(evaluation.products) and evaluation.products == earlier.products
+    extra_metrics = [
         name for name in evaluation.model.overall.model_extra or {} if name in earlier.model.overall.numbers
     ]
-    levels = [(f"model.overall.{name}", metric_label(name)) for name in further] + [
+    levels = [(f"model.overall.{name}", metric_label(name)) for name in extra_metrics] + [
         (f"model.levels.{i}.accuracy", f"level {i + 1} accuracy") for i in range(len(evaluation.model.levels))
     ]
     changes = [
         MetricChange(key=k, name=n, before=_number(earlier, k), now=_number(evaluation, k))
         for k, n in [*_NUMBERS, *levels]
     ]
-    before = {node.path: node for node in earlier.nodes}
+    earlier_nodes = {node.path: node for node in earlier.nodes}
     nodes = [
-        NodeChange(path=node.path, products=node.products, before=old.accuracy, now=node.accuracy)
+        NodeChange(path=node.path, products=node.products, before=earlier_node.accuracy, now=node.accuracy)
         for node in evaluation.nodes
-        if (old := before.get(node.path)) is not None
+        if (earlier_node := earlier_nodes.get(node.path)) is not None
         and node.accuracy is not None
-        and old.accuracy is not None
-        and min(node.products, old.products) >= MIN_PRODUCTS
+        and earlier_node.accuracy is not None
+        and min(node.products, earlier_node.products) >= MIN_PRODUCTS
     ]
     by_change = sorted(nodes, key=lambda n: (n.now - n.before, n.path))
     change = None
-    if same:
+    if same_products:
         change = limits(
             paired_bootstrap(unpack_hits(evaluation.hits, evaluation), unpack_hits(earlier.hits, evaluation))
         )
@@ -68,7 +68,7 @@ def compare_with_report(evaluation: Evaluation, earlier: Evaluation) -> Evaluati
         source=earlier.source,
         split=earlier.split,
         evaluated=earlier.rows.evaluated,
-        same=same,
+        same=same_products,
         accuracy=change,
         changes=tuple(c for c in changes if c.before is not None or c.now is not None),
         worse=tuple(n for n in by_change[:MAX_BRANCHES] if n.now < n.before),

@@ -103,11 +103,14 @@ class Comparison(ResultRecord):
         """Which recipe is more accurate than which beyond chance, or that none is."""
         if len(self.rows) == 1:
             return f"{self.best.name}: {self.best.accuracy:.3f} of full paths are right"
-        over: dict[str, list[str]] = {}
+        worse_by_better: dict[str, list[str]] = {}
         for pair in self.significant:
-            over.setdefault(pair.better, []).append(f"{pair.worse} by {_between(pair.accuracy)}")
-        found = [f"{better} is more accurate than {' and '.join(worse)}" for better, worse in over.items()]
-        return "; ".join(found) or "No recipe is more accurate than another beyond chance"
+            worse_by_better.setdefault(pair.better, []).append(f"{pair.worse} by {_between(pair.accuracy)}")
+        statements = [
+            f"{better} is more accurate than {' and '.join(worse)}"
+            for better, worse in worse_by_better.items()
+        ]
+        return "; ".join(statements) or "No recipe is more accurate than another beyond chance"
 
     def markdown(self) -> str:
         """The table."""
@@ -139,13 +142,13 @@ class Comparison(ResultRecord):
 
     def write(self, folder: str | Path) -> Path:
         """Write `compare.md`, `compare.html` and `compare.json` into a folder; returns the page's path."""
-        home = Path(folder)
-        home.mkdir(parents=True, exist_ok=True)
+        folder_path = Path(folder)
+        folder_path.mkdir(parents=True, exist_ok=True)
         texts = {"md": self.markdown() + "\n", "html": self.html(), "json": self.model_dump_json(indent=1)}
-        for ending, text in texts.items():
-            with atomic_text(home / f"compare.{ending}") as handle:
+        for suffix, text in texts.items():
+            with atomic_text(folder_path / f"compare.{suffix}") as handle:
                 handle.write(text)
-        return home / "compare.html"
+        return folder_path / "compare.html"
 
 
 def _between(gain: ConfidenceInterval | None) -> str:

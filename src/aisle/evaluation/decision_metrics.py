@@ -112,9 +112,9 @@ def guarantee_report(
 
 def _thin(curve: Curve) -> GuaranteeCurve:
     """At most `POINTS` points, evenly spaced, with the last."""
-    kept = np.unique(np.linspace(0, len(curve.threshold) - 1, POINTS).round().astype(int))
+    indices = np.unique(np.linspace(0, len(curve.threshold) - 1, POINTS).round().astype(int))
     names = ("threshold", "coverage", "precision", "lower", "upper")
-    points = {name: tuple(np.round(getattr(curve, name)[kept], 5).tolist()) for name in names}
+    points = {name: tuple(np.round(getattr(curve, name)[indices], 5).tolist()) for name in names}
     return GuaranteeCurve(level=curve.level, branch=curve.branch, products=curve.rows, **points)
 
 
@@ -122,8 +122,10 @@ def _is_compatible(truth: Truth, node: np.ndarray) -> np.ndarray:
     """(B,) bool: an acceptable category is the node, below it, or an inexact branch that contains it."""
     tree = truth.taxonomy
     depth = np.maximum(tree.node_depth[node], 1)
-    below = (tree.ancestors[truth.node, depth[:, None] - 1] == node[:, None]) & (truth.node >= 0)  # (B, A)
-    return (node >= 0) & (below.any(1) | truth.hits(node[:, None])[:, 0])
+    in_branch = (tree.ancestors[truth.node, depth[:, None] - 1] == node[:, None]) & (
+        truth.node >= 0
+    )  # (B, A)
+    return (node >= 0) & (in_branch.any(1) | truth.hits(node[:, None])[:, 0])
 
 
 def _guaranteed(policy: Policy | None, verdict: Verdict) -> float | None:

@@ -83,17 +83,17 @@ class EvalSet:
         others: list[Node] = [catalog_tree.nodes[n] for n in sorted(used_nodes)]
         if baseline is not None:
             others += baseline.taxonomy.nodes
-        wide = extend_tree(tree, others)
-        node_in_wide = np.full(len(catalog_tree), -1, dtype=np.int64)
+        extended = extend_tree(tree, others)
+        extended_node = np.full(len(catalog_tree), -1, dtype=np.int64)
         for n in used_nodes:
-            node_ = locate(catalog_tree.nodes[n], wide)
-            assert node_ is not None, catalog_tree.nodes[n]
-            node_in_wide[n] = node_
-        primary = Targets(node_in_wide[targets.node[rows]], targets.exact[rows])
+            located = locate(catalog_tree.nodes[n], extended)
+            assert located is not None, catalog_tree.nodes[n]
+            extended_node[n] = located
+        primary = Targets(extended_node[targets.node[rows]], targets.exact[rows])
         truth = Truth.of(
-            wide, primary, [[int(node_in_wide[n]) for n in others_] for others_ in also_acceptable]
+            extended, primary, [[int(extended_node[n]) for n in further] for further in also_acceptable]
         )
-        return cls(catalog, rows, truth, _count_per_node(wide, train_counts))
+        return cls(catalog, rows, truth, _count_per_node(extended, train_counts))
 
     def score(
         self, score: ScoreFn, label: str, progress: Progress, probabilistic: bool = True
@@ -115,18 +115,18 @@ class EvalSet:
         tree = self.truth.taxonomy
         return np.where(tree.terminal_of >= 0, self.train, subtree_sums(tree, self.train))
 
-    def count(self, catalog: Catalog, tree: Taxonomy, seen: np.ndarray | None) -> RowCounts:
+    def count(self, catalog: Catalog, tree: Taxonomy, is_training: np.ndarray | None) -> RowCounts:
         """Count the rows by their use.
 
         Args:
             catalog: The catalog.
             tree: The tree of the classifier.
-            seen: (n,) bool: rows that the classifier was trained on; None if unknown.
+            is_training: (n,) bool: rows that the classifier was trained on; None if unknown.
         """
-        wide, node, is_given = self.truth.taxonomy, self.truth.node, self.truth.node >= 0
-        known = np.array([locate(n, tree) is not None for n in wide.nodes])
-        reachable = known & (_own_terminals(wide, tree) >= 0)
-        branch_known = known & (wide.span[:, 1] > wide.span[:, 0])
+        extended, node, is_given = self.truth.taxonomy, self.truth.node, self.truth.node >= 0
+        in_tree = np.array([locate(n, tree) is not None for n in extended.nodes])
+        reachable = in_tree & (_terminals_in(extended, tree) >= 0)
+        branch_known = in_tree & (extended.span[:, 1] > extended.span[:, 0])
         possible = (np.where(self.truth.exact, reachable[node], branch_known[node]) & is_given).any(1)
         support = self._support
         trained = None if support is None else ((support[node] > 0) & is_given).any(1)
@@ -139,21 +139,21 @@ class EvalSet:
             several=int((is_given.sum(1) > 1).sum()),
             outside=int((~possible).sum()),
             unseen=None if trained is None else int((~trained).sum()),
-            trained_on=None if seen is None else int(seen[self.rows].sum()),
+            trained_on=None if is_training is None else int(is_training[self.rows].sum()),
             ceiling=float((possible if trained is None else possible & trained).mean()),
         )
 
 
 def _also_acceptable(catalog: Catalog, row: int, primary: int) -> list[int]:
     """Acceptable nodes other than the primary one."""
-    found = (catalog.taxonomy.find(path) for path in catalog[row].categories[1:])
-    return [n for n in dict.fromkeys(found) if n is not None and n != primary]
+    nodes = (catalog.taxonomy.find(path) for path in catalog[row].categories[1:])
+    return [n for n in dict.fromkeys(nodes) if n is not None and n != primary]
 
 
-def _own_terminals(wide: Taxonomy, tree: Taxonomy) -> np.ndarray:
+def _terminals_in(extended: Taxonomy, tree: Taxonomy) -> np.ndarray:
     """(M,) terminal of each node of the extended tree in the classifier's tree, or -1."""
-    node_ = [locate(n, tree) for n in wide.nodes]
-    return np.array([-1 if p is None else tree.terminal_of[p] for p in node_])
+    nodes = [locate(n, tree) for n in extended.nodes]
+    return np.array([-1 if p is None else tree.terminal_of[p] for p in nodes])
 
 
 def _count_per_node(tree: Taxonomy, counts: Mapping[CategoryPath, int] | None) -> np.ndarray | None:

@@ -74,7 +74,7 @@ def evaluate(
     if train_counts is None:
         train_counts = label_counts(baseline) if baseline is not None else _known_training_counts(classifier)
     eval_set = EvalSet.of(classifier.taxonomy, catalog, train_counts, baseline)
-    scored = eval_set.score(_score_function(classifier), "judging", progress)
+    scored = eval_set.score(_score_function(classifier), "evaluating", progress)
     baseline_result = None if baseline is None else _baseline(eval_set, scored, baseline, progress)
     views = classifier.views if per_view else ()
     predictions = _predictions(eval_set, classifier, progress)
@@ -152,8 +152,8 @@ def _training_products(classifier: Classifier) -> int | None:
 
 def _rows_trained_on(classifier: Classifier, catalog: Catalog) -> np.ndarray | None:
     """(n,) bool: rows that the classifier was trained on; None if it does not know them."""
-    seen = getattr(classifier, "seen", None)
-    return None if seen is None else seen(catalog)
+    is_training = getattr(classifier, "seen", None)
+    return None if is_training is None else is_training(catalog)
 
 
 def _split(catalog: Catalog) -> str | None:
@@ -181,7 +181,7 @@ def _stages(
     """Scores of the stages of a cascade; empty for other classifiers."""
     if not isinstance(classifier, Cascade) or not classifier.stages:
         return ()
-    with progress("asking which stage answers", len(eval_set.rows)) as advance:
+    with progress("finding the stage of each product", len(eval_set.rows)) as advance:
         parts = []
         for part in product_batches(eval_set.products, eval_set.rows):
             parts.append(classifier.stage_of(part))
@@ -190,11 +190,11 @@ def _stages(
     return tuple(
         StageScore(
             name=stage["name"],
-            share=float(answered.mean()),
-            accuracy=float(scored.matched.right[answered].mean()) if answered.any() else None,
+            share=float(decided.mean()),
+            accuracy=float(scored.matched.right[decided].mean()) if decided.any() else None,
             milliseconds=stage["milliseconds"],
         )
-        for stage, answered in zip(classifier.stages, by_stage, strict=True)
+        for stage, decided in zip(classifier.stages, by_stage, strict=True)
     )
 
 
@@ -202,7 +202,7 @@ def _baseline(eval_set: EvalSet, scored: MethodResult, train: Catalog, progress:
     start = time.perf_counter()
     svm = LinearBaseline.fit(train, progress)
     seconds = time.perf_counter() - start
-    svm_scored = eval_set.score(svm.score, "judging the baseline", progress, probabilistic=False)
+    svm_scored = eval_set.score(svm.score, "evaluating the baseline", progress, probabilistic=False)
     differences = {
         "accuracy": paired_bootstrap(scored.matched.right, svm_scored.matched.right),
         "macro_f1": paired_bootstrap(scored.pairs, svm_scored.pairs, macro_f1_of_pairs),
@@ -226,10 +226,10 @@ def _predictions(eval_set: EvalSet, classifier: Classifier, progress: Progress) 
 
 
 def _robustness(eval_set: EvalSet, classifier: Classifier, progress: Progress) -> tuple[RobustnessScore, ...]:
-    plain = classifier
+    uncached = classifier
     if isinstance(getattr(classifier, "store", None), FeatureStore):  # changed images are not cached
-        plain = classifier.with_store(None)  # type: ignore[attr-defined]
-    return robustness(_score_function(plain), eval_set.products, eval_set.rows, eval_set.truth, progress)
+        uncached = classifier.with_store(None)  # type: ignore[attr-defined]
+    return robustness(_score_function(uncached), eval_set.products, eval_set.rows, eval_set.truth, progress)
 
 
 def _reliability(method: MethodResult) -> tuple[ReliabilityBin, ...]:
@@ -237,9 +237,9 @@ def _reliability(method: MethodResult) -> tuple[ReliabilityBin, ...]:
     return tuple(
         ReliabilityBin(
             low=float(low), high=float(high), count=int(n),
-            confidence=float(sure) if n else None, accuracy=float(right) if n else None,
+            confidence=float(mean_confidence) if n else None, accuracy=float(right) if n else None,
         )
-        for low, high, n, sure, right in zip(*bins, strict=True)
+        for low, high, n, mean_confidence, right in zip(*bins, strict=True)
     )  # fmt: skip
 
 

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from aisle.evaluation.result import Evaluation
 
 
-def evaluation_html(found: "Evaluation") -> str:
+def evaluation_html(evaluation: "Evaluation") -> str:
     """Accuracy, macro-F1 and decisions, compared with the baseline where there is one, and each level."""
-    overall, baseline, decisions = found.model.overall, found.baseline, found.decisions
+    overall, baseline, decisions = evaluation.model.overall, evaluation.baseline, evaluation.decisions
     header, rows = ["", "model"], [
         ["path accuracy", percent(overall.accuracy.value)],
         ["macro-F1", percent(overall.macro_f1)],
@@ -30,13 +30,13 @@ def evaluation_html(found: "Evaluation") -> str:
             row += [percent(value), "" if change is None else _interval(change)]
     levels = [
         (f"level {level.level}", f"{level.products:,}", percent(level.accuracy), percent(level.macro_f1))
-        for level in found.model.levels
+        for level in evaluation.model.levels
     ]
     return card(
-        f"Evaluation: {found.rows.evaluated:,} products evaluated",
+        f"Evaluation: {evaluation.rows.evaluated:,} products evaluated",
         table(header, rows),
         table(("", "products", "accuracy", "macro-F1"), levels),
-        "" if decisions is None else line(_decided(decisions)),
+        "" if decisions is None else line(_decision_summary(decisions)),
     )
 
 
@@ -44,7 +44,7 @@ def _interval(change: ConfidenceInterval) -> str:
     return f"{change.value:+.1%} ({change.low:+.1%} to {change.high:+.1%})"
 
 
-def _decided(decisions: Decisions) -> str:
+def _decision_summary(decisions: Decisions) -> str:
     kinds = ((decisions.accept, "a full path"), (decisions.partial, "a partial path"))
     parts = []
     for kind, name in kinds:

@@ -52,11 +52,14 @@ def choose_examples(
 
     def evaluated(order: Iterable[int]) -> tuple[EvaluatedProduct, ...]:
         chosen = _distinct(order, pair)
-        shown = [products[int(rows[i])] for i in chosen]
-        explanation = [] if classifier is None else explain(classifier, shown[:EXPLAINED])
-        explanations = [explained(one, product) for one, product in zip(explanation, shown, strict=False)]
+        chosen_products = [products[int(rows[i])] for i in chosen]
+        explanation = [] if classifier is None else explain(classifier, chosen_products[:EXPLAINED])
+        explanations = [
+            explained(explanation_, product)
+            for explanation_, product in zip(explanation, chosen_products, strict=False)
+        ]
         explanations += [None] * (len(chosen) - len(explanations))
-        pairs = zip(chosen, shown, explanations, strict=True)
+        pairs = zip(chosen, chosen_products, explanations, strict=True)
         cards = (_evaluated_product(i, product, answers, matched, truth, x) for i, product, x in pairs)
         if predictions is None:
             return tuple(cards)
@@ -100,8 +103,8 @@ def _evaluated_product(
     )
     return EvaluatedProduct(
         id=product.id,
-        title=_short(product.fields.get("title", ""), TITLE),
-        text=_short(product.fields.get("description", ""), TEXT),
+        title=_truncate(product.fields.get("title", ""), TITLE),
+        text=_truncate(product.fields.get("description", ""), TEXT),
         image=thumbnail(product),
         label=tree.nodes[label].path,
         also=tuple(tree.nodes[n].path for n in others),
@@ -112,6 +115,6 @@ def _evaluated_product(
     )
 
 
-def _short(text: str, max_chars: int) -> str:
+def _truncate(text: str, max_chars: int) -> str:
     text = text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate cannot be written to a file
     return text if len(text) <= max_chars else text[:max_chars].rstrip() + "…"

@@ -20,12 +20,12 @@ from aisle.inference.explain import Explanation, MaskableProduct
 from aisle.taxonomy import format_path
 
 FOR, AGAINST = (11, 122, 107), (185, 58, 31)  # report.css: --model and --wrong
-DEEPEST = 0.75  # of the colour over the region that counts most
+MAX_ALPHA = 0.75  # of the colour over the region that counts most
 WORDS = 12  # words that count most
 
 
 def explained(explanation: Explanation, product: Product, side: int = 240) -> ExplanationView:
-    """What a page shows of an explanation: the words that moved most, in their order, and a heat."""
+    """The view of an explanation on a page: the words of the largest weights, and a heat map."""
     ranked = sorted(explanation.words, key=lambda w: -abs(w.weight))[:WORDS]
     return ExplanationView(
         words=tuple(Word(word=w.word, weight=w.weight) for w in explanation.words if w in ranked),
@@ -35,13 +35,13 @@ def explained(explanation: Explanation, product: Product, side: int = 240) -> Ex
 
 
 def contributions(explanation: Explanation) -> list[tuple[str, float]]:
-    """What each view adds to the log-odds, and products like it, where they are asked."""
-    near = [("neighbors", explanation.neighbors)] if explanation.neighbors else []
-    return [*explanation.views.items(), *near]
+    """The contribution of each view, and of nearest neighbors if used, to the log-odds."""
+    neighbors = [("neighbors", explanation.neighbors)] if explanation.neighbors else []
+    return [*explanation.views.items(), *neighbors]
 
 
 def heat(explanation: Explanation, product: Product, side: int) -> Thumbnail:
-    """The product's image: one color where it supports the category, another where it speaks against it."""
+    """The product's image, tinted by one color for support of the category and another against it."""
     jpeg = _heat_jpeg(explanation, product, (side, side))
     if jpeg is None:
         return Thumbnail(state="none")
@@ -52,23 +52,25 @@ def _heat_jpeg(explanation: Explanation, product: Product, size: tuple[int, int]
     image = heat_image(explanation, product)
     if image is None:
         return None
-    out = io.BytesIO()
-    image.resize(size).save(out, "JPEG", quality=QUALITY, optimize=True)
-    return out.getvalue()
+    buffer = io.BytesIO()
+    image.resize(size).save(buffer, "JPEG", quality=QUALITY, optimize=True)
+    return buffer.getvalue()
 
 
 def heat_image(explanation: Explanation, product: Product) -> Image.Image | None:
-    """The same as an image; None where the decision saw no image."""
+    """The heat map as an image; None if the product has no image."""
     pixels = MaskableProduct.of(product).pixels
     if explanation.regions is None or pixels is None:
         return None
     weights = explanation.regions / max(float(np.abs(explanation.regions).max()), 1e-9)
-    smooth = Image.fromarray(weights.astype(np.float32)).resize(pixels.shape[1::-1], Image.Resampling.BICUBIC)
-    depth = np.clip(np.asarray(smooth), -1, 1)[..., None]
-    grey = pixels.mean(2, keepdims=True) * 0.5 + pixels * 0.5  # so that the heat stands out
-    colour = np.where(depth > 0, np.array(FOR), np.array(AGAINST))
-    alpha = np.abs(depth) * DEEPEST
-    return Image.fromarray((grey * (1 - alpha) + colour * alpha).astype(np.uint8))
+    upscaled = Image.fromarray(weights.astype(np.float32)).resize(
+        pixels.shape[1::-1], Image.Resampling.BICUBIC
+    )
+    intensity = np.clip(np.asarray(upscaled), -1, 1)[..., None]
+    faded = pixels.mean(2, keepdims=True) * 0.5 + pixels * 0.5  # so that the heat stands out
+    color = np.where(intensity > 0, np.array(FOR), np.array(AGAINST))
+    alpha = np.abs(intensity) * MAX_ALPHA
+    return Image.fromarray((faded * (1 - alpha) + color * alpha).astype(np.uint8))
 
 
 def draw(explanation: Explanation, product: Product, file: Path) -> None:
@@ -109,28 +111,32 @@ def _bars(rows: Sequence[tuple[str, float]], title: str, width: float) -> Chart:
 def write(
     explanations: Sequence[Explanation],
     products: Sequence[Product],
-    near: Sequence[Sequence[dict]],
+    neighbors: Sequence[Sequence[dict]],
     folder: Path,
 ) -> Path:
-    """`explain.html`, `explain.json` and an SVG a product; returns the page's path.
+    """Write `explain.html`, `explain.json` and one SVG per product; returns the page's path.
 
-    near: for each product the labelled products nearest to it, as dictionaries of `id`, `title`, `path`,
-    `similarity` and `image`.
+    Args:
+        explanations: The explanations.
+        products: The explained products.
+        neighbors: The nearest labelled products of each product, as dictionaries of `id`, `title`, `path`,
+            `similarity` and `image`.
+        folder: The folder.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: The folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    found = []
+    records = []
     for number, (explanation, product, others) in enumerate(
-        zip(explanations, products, near, strict=True), 1
+        zip(explanations, products, neighbors, strict=True), 1
     ):
         draw(explanation, product, folder / f"explain-{number}.svg")
         record = explanation.to_dict()
         record["nearest_products"] = [{k: v for k, v in other.items() if k != "image"} for other in others]
-        found.append(record)
+        records.append(record)
     with atomic_text(folder / "explain.json") as handle:
-        handle.write(json.dumps(found, ensure_ascii=False, indent=1))
+        handle.write(json.dumps(records, ensure_ascii=False, indent=1))
     cards = [
         {
             "explanation": e,
@@ -139,7 +145,7 @@ def write(
             "near": others,
             "shares": dict(contributions(e)),
         }
-        for e, p, others in zip(explanations, products, near, strict=True)
+        for e, p, others in zip(explanations, products, neighbors, strict=True)
     ]
     with atomic_text(folder / "explain.html") as handle:
         handle.write(environment().get_template("explain.html").render(cards=cards))

@@ -1,4 +1,4 @@
-"""Numbers as people read them; a dash where there is none."""
+"""Formats numbers for pages; a dash for a missing number."""
 
 
 def percent(share: float | None, digits: int = 1) -> str:

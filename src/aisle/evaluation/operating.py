@@ -25,25 +25,25 @@ def operating_curve(predictions: Sequence[Prediction], truth: Truth, policy: Pol
     """
     own = decided_by_model(predictions)
     predictions, truth = list(compress(predictions, own)), truth[own]
-    found = summarize_curve(policy)
+    summary = summarize_curve(policy)
     tree = truth.taxonomy
-    descent, held = _paths(predictions, tree)
+    descent, for_review = _paths(predictions, tree)
     points = []
-    for one in found.points:
-        stops = policy.at(one.precision).stops(tree, descent, held)
-        node = np.where(stops > 0, descent.nodes[np.arange(len(stops)), stops - 1], -1)
-        accept = (stops > 0) & (stops == descent.depth)
+    for point in summary.points:
+        depth = policy.at(point.precision).stops(tree, descent, for_review)
+        node = np.where(depth > 0, descent.nodes[np.arange(len(depth)), depth - 1], -1)
+        accept = (depth > 0) & (depth == descent.depth)
         right = right_of(truth, node, accept)
-        partial = (stops > 0) & ~accept
+        partial = (depth > 0) & ~accept
         points.append(
             MeasuredPoint(
-                **one._asdict(),
+                **point._asdict(),
                 measured_full=decided_score(accept, accept & right),
                 measured_branch=decided_score(partial, partial & right),
-                measured_review=decided_score(stops == 0, None),
+                measured_review=decided_score(depth == 0, None),
             )
         )
-    return OperatingCurve(**{**found.to_dict(), "points": tuple(points)})
+    return OperatingCurve(**{**summary.to_dict(), "points": tuple(points)})
 
 
 def _paths(predictions: Sequence[Prediction], tree: Taxonomy) -> tuple[Descent, np.ndarray]:
@@ -53,5 +53,5 @@ def _paths(predictions: Sequence[Prediction], tree: Taxonomy) -> tuple[Descent, 
     confidence = np.full((len(best), tree.depth), np.nan)
     for row, prediction in enumerate(predictions):
         confidence[row, : len(prediction.confidence)] = prediction.confidence
-    held = np.array([OOD_MESSAGE in p.problems or p.reason == NO_VIEW for p in predictions], dtype=bool)
-    return Descent(best, tree.ancestors[best], confidence, depth), held
+    for_review = np.array([OOD_MESSAGE in p.problems or p.reason == NO_VIEW for p in predictions], dtype=bool)
+    return Descent(best, tree.ancestors[best], confidence, depth), for_review

@@ -14,12 +14,12 @@ from aisle.taxonomy import CategoryPath
 @cache
 def environment() -> Environment:
     """The Jinja environment of this package; text from the catalog is escaped."""
-    found = page_environment("aisle.evaluation", "report.css")
-    found.filters |= {"percent": percent, "points": points, "decimal": decimal, "count": count}
-    found.filters["metric"] = metric_label
-    found.globals |= {"exact": lambda share: spaced(exact(share)), "spaced": spaced}
-    found.globals |= {"apart": apart, "points": points, "step": step}
-    return found
+    jinja = page_environment("aisle.evaluation", "report.css")
+    jinja.filters |= {"percent": percent, "points": points, "decimal": decimal, "count": count}
+    jinja.filters["metric"] = metric_label
+    jinja.globals |= {"exact": lambda value: spaced(exact(value)), "spaced": spaced}
+    jinja.globals |= {"apart": path_parts, "points": points, "step": step}
+    return jinja
 
 
 def spaced(text: str) -> str:
@@ -27,7 +27,7 @@ def spaced(text: str) -> str:
     return text.replace("%", "\N{NO-BREAK SPACE}%")
 
 
-def apart(path: CategoryPath, other: CategoryPath) -> list[tuple[str, bool]]:
+def path_parts(path: CategoryPath, other: CategoryPath) -> list[tuple[str, bool]]:
     """Each part of `path`, and whether `other` has it too at this place."""
     shared = 0
     while shared < min(len(path), len(other)) and path[shared] == other[shared]:

@@ -1,4 +1,4 @@
-"""The page's panels of a guarantee: one a level, then one a top category, each a curve and what happened."""
+"""Panels of a guarantee: precision-coverage curves of each level and each top category."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aisle.evaluation.scores import GuaranteeCheck, GuaranteeCurve
 
 BRANCHES = 24  # the largest; report.json holds all
-FEWEST = 30  # products under a curve worth looking at
+MIN_PRODUCTS = 30  # products under a curve worth looking at
 
 
 @dataclass(frozen=True)
@@ -49,39 +49,41 @@ def branch_panels(evaluation: Evaluation) -> list[Panel]:
     guarantee = evaluation.guarantee
     if guarantee is None:
         return []
-    full = {c.branch: c for c in guarantee.curves if c.branch and not c.level and c.products >= FEWEST}
-    above = {c.branch: c for c in guarantee.curves if c.branch and c.level == 1}
+    full = {c.branch: c for c in guarantee.curves if c.branch and not c.level and c.products >= MIN_PRODUCTS}
+    level1 = {c.branch: c for c in guarantee.curves if c.branch and c.level == 1}
     largest = sorted(full.values(), key=lambda c: -c.products)[:BRANCHES]
     names = {n.id: n.path for n in evaluation.nodes}
-    low = _low(largest)
+    min_precision = _min_precision(largest)
     panels = []
     for curve in largest:
         check, key = _find(evaluation, "accept", curve.branch)
-        both = [curve, *([above[curve.branch]] if curve.branch in above else [])]
+        shown = [curve, *([level1[curve.branch]] if curve.branch in level1 else [])]
         title = format_path(names.get(curve.branch, (curve.branch,)))
-        plot = guarantee_plot(both, _guaranteed(check), _marked(check), low)
+        plot = guarantee_plot(shown, _guaranteed(check), _decision_point(check), min_precision)
         panels.append(Panel(title, curve.products, Markup(plot), check, key))
     return panels
 
 
 def _levels(evaluation: Evaluation) -> Iterator[Panel]:
     assert evaluation.guarantee is not None
-    curves = [c for c in evaluation.guarantee.curves if not c.branch and c.products >= FEWEST]
-    low = _low(curves)
+    curves = [c for c in evaluation.guarantee.curves if not c.branch and c.products >= MIN_PRODUCTS]
+    min_precision = _min_precision(curves)
     accept, key = _find(evaluation, "accept", "")
     partial, _ = _find(evaluation, "partial", "")
-    placed = evaluation.decisions.levels if evaluation.decisions else ()
+    level_scores = evaluation.decisions.levels if evaluation.decisions else ()
     for curve in curves:
         if not curve.level:
-            plot = guarantee_plot([curve], _guaranteed(accept), _marked(accept), low)
+            plot = guarantee_plot([curve], _guaranteed(accept), _decision_point(accept), min_precision)
             yield Panel("Full path", curve.products, Markup(plot), accept, key)
             continue
-        there = placed[curve.level - 1] if curve.level <= len(placed) else None
-        marked = None
-        if there and there.precision:
-            share = min(there.count / curve.products, 1.0)  # of those whose best path is as deep
-            marked = DecisionPoint(share, there.precision.value, there.precision.low, there.precision.high)
-        plot = guarantee_plot([curve], _guaranteed(partial), marked, low)
+        decided = level_scores[curve.level - 1] if curve.level <= len(level_scores) else None
+        point = None
+        if decided and decided.precision:
+            share = min(decided.count / curve.products, 1.0)  # of those whose best path is as deep
+            point = DecisionPoint(
+                share, decided.precision.value, decided.precision.low, decided.precision.high
+            )
+        plot = guarantee_plot([curve], _guaranteed(partial), point, min_precision)
         yield Panel(f"Level {curve.level}", curve.products, Markup(plot), None, "")
 
 
@@ -98,12 +100,12 @@ def _guaranteed(check: GuaranteeCheck | None) -> float | None:
     return check.guaranteed if check else None
 
 
-def _marked(check: GuaranteeCheck | None) -> DecisionPoint | None:
+def _decision_point(check: GuaranteeCheck | None) -> DecisionPoint | None:
     if check is None or check.precision is None:
         return None
     return DecisionPoint(check.coverage, check.precision, check.lower, check.upper)
 
 
-def _low(curves: list[GuaranteeCurve]) -> float:
+def _min_precision(curves: list[GuaranteeCurve]) -> float:
     """One lower end for all panels side by side, so that they can be compared."""
     return min((c.precision[-1] for c in curves), default=0.0)

@@ -16,7 +16,7 @@ _STYLE = "font-family: var(--sans)"
 
 
 class DecisionPoint(NamedTuple):
-    """What was decided: the share answered, how much of it is right, between limits."""
+    """Coverage and precision of the decisions, with limits of the precision."""
 
     coverage: float
     precision: float
@@ -26,12 +26,12 @@ class DecisionPoint(NamedTuple):
 
 def reliability_plot(bins: Sequence[ReliabilityBin]) -> str:
     """Accuracy against confidence, and below it how many products each bar stands for."""
-    most = max((b.count for b in bins), default=0) or 1
-    axis: dict[str, Any] = {"width": 420, "left": 26 + 6.2 * max(4, len(f"{most:,}")), **_PAGE}
+    max_count = max((b.count for b in bins), default=0) or 1
+    axis: dict[str, Any] = {"width": 420, "left": 26 + 6.2 * max(4, len(f"{max_count:,}")), **_PAGE}
     top = Chart(height=260, y=(0, 1.02), y_label="right", percent="xy", **axis)
     bottom = Chart(
         height=96,
-        y=(0, most * 1.05),
+        y=(0, max_count * 1.05),
         x_label="confidence",
         y_label="products",
         percent="x",
@@ -42,11 +42,11 @@ def reliability_plot(bins: Sequence[ReliabilityBin]) -> str:
     for b in bins:
         if b.accuracy is None or b.confidence is None:
             continue
-        middle, half = (b.low + b.high) / 2, (b.high - b.low) * 0.43
-        top.rectangle((middle - half, middle + half), (0, b.accuracy), MODEL, 0.6)
-        top.line([(middle, b.accuracy), (middle, b.confidence)], GAP, 2.2)
-        top.dot(middle, b.confidence, GAP, 2)
-        bottom.rectangle((middle - half, middle + half), (0, b.count), INK, 0.35)
+        center, half = (b.low + b.high) / 2, (b.high - b.low) * 0.43
+        top.rectangle((center - half, center + half), (0, b.accuracy), MODEL, 0.6)
+        top.line([(center, b.accuracy), (center, b.confidence)], GAP, 2.2)
+        top.dot(center, b.confidence, GAP, 2)
+        bottom.rectangle((center - half, center + half), (0, b.count), INK, 0.35)
     return figure([top, bottom], stacked=True, style=_STYLE)
 
 
@@ -62,24 +62,24 @@ def coverage_plot(points: Sequence[CoveragePoint], decisions: Decisions | None) 
     )  # fmt: skip
     chart.line([(p.coverage, p.precision) for p in points], MODEL, 2.4)
     if accept and accept.precision:
-        at = accept.precision
-        chart.interval(accept.coverage, at.value, at.low, at.high, GAP)
-        chart.text(min(accept.coverage + 0.02, 0.84), at.value + 0.01, "accepted")
+        precision = accept.precision
+        chart.interval(accept.coverage, precision.value, precision.low, precision.high, GAP)
+        chart.text(min(accept.coverage + 0.02, 0.84), precision.value + 0.01, "accepted")
     return figure([chart], style=_STYLE)
 
 
 def guarantee_plot(
-    curves: Sequence[GuaranteeCurve], guaranteed: float | None, marked: DecisionPoint | None, low: float
+    curves: Sequence[GuaranteeCurve], guaranteed: float | None, point: DecisionPoint | None, low: float
 ) -> str:
     """The first curve with its limits, others fainter; a dashed line at the guaranteed precision.
 
     Args:
         curves: at least one.
         guaranteed: the guaranteed precision.
-        marked: the decisions taken.
+        point: the decisions taken.
         low: the lowest precision to show.
     """
-    low = min(low, marked.low, guaranteed or 1) if marked else min(low, guaranteed or 1)
+    low = min(low, point.low, guaranteed or 1) if point else min(low, guaranteed or 1)
     y = (max(0.0, low - 0.05), 1.015)
     chart = Chart(320, 225, x=(0, 1.02), y=y, x_label="answered", percent="xy", y_ticks=4, **_PAGE)
     for curve in curves[:0:-1]:
@@ -90,6 +90,6 @@ def guarantee_plot(
     chart.line(list(zip(first.coverage, first.precision, strict=True)), MODEL, 2)
     if guaranteed is not None:
         chart.line([(0, guaranteed), (1.02, guaranteed)], INK, 1.2, dashed=True)
-    if marked:
-        chart.interval(marked.coverage, marked.precision, marked.low, marked.high, GAP)
+    if point:
+        chart.interval(point.coverage, point.precision, point.low, point.high, GAP)
     return figure([chart], style=_STYLE)

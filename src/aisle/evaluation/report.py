@@ -1,7 +1,7 @@
 """An evaluation as one self-contained HTML page.
 
-The page asks nothing of the outside (its content security policy forbids it, scripts included), and
-whatever users wrote is escaped.
+The page loads no external resource (its content security policy forbids it, scripts included), and text
+of users is escaped.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class TreeNode:
 
 def render(evaluation: Evaluation) -> str:
     """The page's HTML."""
-    shown = evaluation.nodes if len(evaluation.nodes) <= NODES else _shallow(evaluation.nodes)
+    shown = evaluation.nodes if len(evaluation.nodes) <= NODES else _upper_levels(evaluation.nodes)
     return (
         environment()
         .get_template("report.html")
@@ -43,26 +43,26 @@ def render(evaluation: Evaluation) -> str:
             coverage=Markup(coverage_plot(evaluation.coverage, evaluation.decisions)),
             levels=level_panels(evaluation),
             branches=branch_panels(evaluation),
-            tree=grow(shown),
+            tree=nested(shown),
             hidden=len(evaluation.nodes) - len(shown),
         )
     )
 
 
-def grow(nodes: Sequence[NodeScore]) -> list[TreeNode]:
+def nested(nodes: Sequence[NodeScore]) -> list[TreeNode]:
     """Nodes in tree order as nested branches."""
-    tops: list[TreeNode] = []
-    above: list[TreeNode] = []
+    roots: list[TreeNode] = []
+    ancestors: list[TreeNode] = []
     for node in nodes:
         branch = TreeNode(node)
-        while above and above[-1].score.path != node.path[: len(above[-1].score.path)]:
-            above.pop()
-        (above[-1].children if above else tops).append(branch)
-        above.append(branch)
-    return tops
+        while ancestors and ancestors[-1].score.path != node.path[: len(ancestors[-1].score.path)]:
+            ancestors.pop()
+        (ancestors[-1].children if ancestors else roots).append(branch)
+        ancestors.append(branch)
+    return roots
 
 
-def _shallow(nodes: Sequence[NodeScore]) -> list[NodeScore]:
+def _upper_levels(nodes: Sequence[NodeScore]) -> list[NodeScore]:
     """The upper levels, as many as fit."""
     depth = max(len(n.path) for n in nodes)
     while depth > 1 and sum(len(n.path) <= depth for n in nodes) > NODES:

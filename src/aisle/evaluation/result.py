@@ -145,13 +145,13 @@ class Evaluation(ResultRecord):
             AisleError: The text is something else, or comes from a newer version.
         """
         try:
-            found = cls.model_validate_json(text)
+            evaluation = cls.model_validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise AisleError(f"not a saved evaluation: {where}: {first['msg']}") from error
-        if found.format_version > FORMAT_VERSION:
+            location = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise AisleError(f"not a saved evaluation: {location}: {first['msg']}") from error
+        if evaluation.format_version > FORMAT_VERSION:
             raise AisleError(
-                f"this evaluation has format {found.format_version}, not {FORMAT_VERSION}: update aisle"
+                f"this evaluation has format {evaluation.format_version}, not {FORMAT_VERSION}: update aisle"
             )
-        return found
+        return evaluation

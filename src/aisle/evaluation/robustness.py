@@ -17,10 +17,10 @@ from aisle.evaluation.summary import limits
 from aisle.metrics import Truth, clopper_pearson
 from aisle.progress import SILENT, Progress
 
-MOST = 1000  # products that are changed; of more, a random sample
-SHOWN = 3  # flipped predictions shown
+MAX_PRODUCTS = 1000  # products that are changed; of more, a random sample
+MAX_EXAMPLES = 3  # flipped predictions shown
 SIDE = 512  # pixels of the shorter side of an image before it is cropped
-KEPT = 0.8  # share of the width and height after cropping
+CROP_SHARE = 0.8  # share of the width and height after cropping
 TITLE = 120  # characters
 
 _COLOURS = {
@@ -41,21 +41,24 @@ _SIZE = re.compile(
 )
 _WORD = re.compile(r"\w+")
 
-MetricChange = Callable[[Product, np.random.Generator], Product | None]
+ProductChange = Callable[[Product, np.random.Generator], Product | None]
 
 
 def recoloured(product: Product, rng: np.random.Generator) -> Product | None:
     """Replace every colour by another of the same language."""
-    every = {word for words in _LISTS for word in words}
-    named = {m[0].casefold() for text in product.fields.values() for m in _WORD.finditer(text)} & every
-    if not named:
+    all_colours = {word for words in _LISTS for word in words}
+    present = {
+        m[0].casefold() for text in product.fields.values() for m in _WORD.finditer(text)
+    } & all_colours
+    if not present:
         return None
-    other = {}
-    for word in sorted(named):
-        words = max(_LISTS, key=lambda words: (word in words) * (1 + len(named & set(words))))
-        other[word] = str(rng.choice([w for w in words if w not in named]))
-    return _reworded(
-        product, lambda m: _as_written(other[m[0].casefold()], m[0]) if m[0].casefold() in other else m[0]
+    replacement = {}
+    for word in sorted(present):
+        words = max(_LISTS, key=lambda words: (word in words) * (1 + len(present & set(words))))
+        replacement[word] = str(rng.choice([w for w in words if w not in present]))
+    return _replace_words(
+        product,
+        lambda m: _match_case(replacement[m[0].casefold()], m[0]) if m[0].casefold() in replacement else m[0],
     )
 
 
@@ -71,14 +74,14 @@ def resized(product: Product, rng: np.random.Generator) -> Product | None:
         return f"{max(round(number * float(rng.choice([0.5, 0.8, 1.25, 2.0])), 1), 0.1):g}{m['unit']}"
 
     fields = {name: _SIZE.sub(another, text) for name, text in product.fields.items()}
-    return _changed(product, fields)
+    return _with_fields(product, fields)
 
 
 def reordered(product: Product, rng: np.random.Generator) -> Product | None:
     """Shuffle the words of the title."""
     words = product.fields.get("title", "").split()
     return (
-        _changed(product, {**product.fields, "title": " ".join(rng.permutation(words))})
+        _with_fields(product, {**product.fields, "title": " ".join(rng.permutation(words))})
         if len(words) > 1
         else None
     )
@@ -87,19 +90,21 @@ def reordered(product: Product, rng: np.random.Generator) -> Product | None:
 def recased(product: Product, rng: np.random.Generator) -> Product | None:
     """Change texts to upper case; those in upper case to lower case."""
     fields = {name: text.lower() if text.isupper() else text.upper() for name, text in product.fields.items()}
-    return _changed(product, fields)
+    return _with_fields(product, fields)
 
 
 def mistyped(product: Product, rng: np.random.Generator) -> Product | None:
     """Swap two letters of a word of the title."""
     title = product.fields.get("title", "")
-    inside = [i for m in _WORD.finditer(title) if len(m[0]) >= 4 for i in range(m.start() + 1, m.end() - 1)]
-    unlike = [i for i in inside if title[i] != title[i + 1]]
-    if not unlike:
+    positions = [
+        i for m in _WORD.finditer(title) if len(m[0]) >= 4 for i in range(m.start() + 1, m.end() - 1)
+    ]
+    swappable = [i for i in positions if title[i] != title[i + 1]]
+    if not swappable:
         return None
-    at = unlike[int(rng.integers(len(unlike)))]
-    typo = title[:at] + title[at + 1] + title[at] + title[at + 2 :]
-    return _changed(product, {**product.fields, "title": typo})
+    i = swappable[int(rng.integers(len(swappable)))]
+    typo = title[:i] + title[i + 1] + title[i] + title[i + 2 :]
+    return _with_fields(product, {**product.fields, "title": typo})
 
 
 def cropped(product: Product, rng: np.random.Generator) -> Product | None:
@@ -111,17 +116,17 @@ def cropped(product: Product, rng: np.random.Generator) -> Product | None:
         except ImageError:
             images.append(ref)
             continue
-        width, height = (max(1, round(KEPT * side)) for side in image.size)
+        width, height = (max(1, round(CROP_SHARE * side)) for side in image.size)
         x, y = (
             int(rng.integers(side - part + 1)) for side, part in zip(image.size, (width, height), strict=True)
         )
-        out = io.BytesIO()
-        image.crop((x, y, x + width, y + height)).save(out, "BMP")
-        images.append(ImageRef(data=out.getvalue()))
+        buffer = io.BytesIO()
+        image.crop((x, y, x + width, y + height)).save(buffer, "BMP")
+        images.append(ImageRef(data=buffer.getvalue()))
     return replace(product, images=tuple(images)) if any(ref.data for ref in images) else None
 
 
-CHANGES: Mapping[str, MetricChange] = MappingProxyType(
+CHANGES: Mapping[str, ProductChange] = MappingProxyType(
     {
         "colour": recoloured, "size": resized, "word order": reordered, "case": recased, "typo": mistyped,
         "crop": cropped,
@@ -130,55 +135,63 @@ CHANGES: Mapping[str, MetricChange] = MappingProxyType(
 
 
 def robustness(
-    ask: ScoreFn, products: Sequence[Product], rows: np.ndarray, truth: Truth, progress: Progress = SILENT
+    score: ScoreFn, products: Sequence[Product], rows: np.ndarray, truth: Truth, progress: Progress = SILENT
 ) -> tuple[RobustnessScore, ...]:
     """Measure how often each change flips the most probable path.
 
     Args:
-        ask: Scores products.
+        score: Scores products.
         products: The catalog.
-        rows: (B,) positions of the products; of more than `MOST`, a random sample is used.
+        rows: (B,) positions of the products; of more than `MAX_PRODUCTS`, a random sample is used.
         truth: Their acceptable categories.
         progress: Reports progress.
     """
-    at = np.arange(len(rows))
-    if len(at) > MOST:
-        at = np.sort(np.random.default_rng(0).choice(at, MOST, replace=False))
+    sampled = np.arange(len(rows))
+    if len(sampled) > MAX_PRODUCTS:
+        sampled = np.sort(np.random.default_rng(0).choice(sampled, MAX_PRODUCTS, replace=False))
     tree = truth.taxonomy
-    before = _best(ask, products, rows[at])
-    found = []
-    with progress("changing products", len(CHANGES) * len(at)) as advance:
+    predictions = _best(score, products, rows[sampled])
+    results = []
+    with progress("changing products", len(CHANGES) * len(sampled)) as advance:
         for kind, change in CHANGES.items():
             pairs = []
-            for i, row in zip(at.tolist(), rows[at].tolist(), strict=True):
+            for i, row in zip(sampled.tolist(), rows[sampled].tolist(), strict=True):
                 product = products[row]
-                made = change(product, np.random.default_rng([zlib.crc32(kind.encode()), row]))
-                if made is not None:
-                    pairs.append((i, product, made))
+                changed = change(product, np.random.default_rng([zlib.crc32(kind.encode()), row]))
+                if changed is not None:
+                    pairs.append((i, product, changed))
                 advance(1)
             if pairs:
-                found.append(
+                results.append(
                     _robustness_score(
-                        kind, ask, pairs, dict(zip(at.tolist(), before, strict=True)), truth, tree.depth
+                        kind,
+                        score,
+                        pairs,
+                        dict(zip(sampled.tolist(), predictions, strict=True)),
+                        truth,
+                        tree.depth,
                     )
                 )
-    return tuple(found)
+    return tuple(results)
 
 
 def _robustness_score(
-    kind: str, ask: ScoreFn, pairs: list[tuple[int, Product, Product]], before: dict[int, tuple[str, ...]],
-    truth: Truth, depth: int,
+    kind: str, score: ScoreFn, pairs: list[tuple[int, Product, Product]],
+    predictions: dict[int, tuple[str, ...]], truth: Truth, depth: int,
 ) -> RobustnessScore:  # fmt: skip
-    made = [after for _, _, after in pairs]
-    after = _best(ask, made, np.arange(len(made)))
+    changed = [new_paths for _, _, new_paths in pairs]
+    new_paths = _best(score, changed, np.arange(len(changed)))
     tree = truth.taxonomy
-    own = np.array([i for i, _, _ in pairs])
-    was = [before[i] for i in own.tolist()]
-    flipped = np.array([a != b for a, b in zip(was, after, strict=True)])
-    top = np.array([a[:1] != b[:1] for a, b in zip(was, after, strict=True)])
-    some = truth[own]
-    right = [some.hits(np.array([[_node(tree, p)] for p in paths]))[:, 0] for paths in (was, after)]
-    shown = np.flatnonzero(flipped)[np.argsort(~top[flipped], kind="stable")][:SHOWN].tolist()
+    indices = np.array([i for i, _, _ in pairs])
+    old_paths = [predictions[i] for i in indices.tolist()]
+    flipped = np.array([a != b for a, b in zip(old_paths, new_paths, strict=True)])
+    top = np.array([a[:1] != b[:1] for a, b in zip(old_paths, new_paths, strict=True)])
+    sampled_truth = truth[indices]
+    right = [
+        sampled_truth.hits(np.array([[_node(tree, p)] for p in paths]))[:, 0]
+        for paths in (old_paths, new_paths)
+    ]
+    examples = np.flatnonzero(flipped)[np.argsort(~top[flipped], kind="stable")][:MAX_EXAMPLES].tolist()
     return RobustnessScore(
         kind=kind,
         products=len(pairs),
@@ -191,38 +204,42 @@ def _robustness_score(
                 id=pairs[n][1].id,
                 title=_title(pairs[n][1]),
                 changed=_title(pairs[n][2]),
-                before=was[n],
-                after=after[n],
+                before=old_paths[n],
+                after=new_paths[n],
             )
-            for n in shown
+            for n in examples
         ),
     )
 
 
 def _node(tree, path: tuple[str, ...]) -> int:  # noqa: ANN001 - a Taxonomy
-    found = tree.find(path)
-    return -1 if found is None else found
+    node = tree.find(path)
+    return -1 if node is None else node
 
 
-def _best(ask: ScoreFn, products: Sequence[Product], rows: np.ndarray) -> list[tuple[str, ...]]:
-    found: list[tuple[str, ...]] = []
-    for some in product_batches(products, rows):
-        scores = ask(some)
-        found += [scores.taxonomy.nodes[n].path for n in scores.best().tolist()]
-    return found
+def _best(score: ScoreFn, products: Sequence[Product], rows: np.ndarray) -> list[tuple[str, ...]]:
+    paths: list[tuple[str, ...]] = []
+    for batch in product_batches(products, rows):
+        scores = score(batch)
+        paths += [scores.taxonomy.nodes[n].path for n in scores.best().tolist()]
+    return paths
 
 
-def _reworded(product: Product, word: Callable[[re.Match[str]], str]) -> Product | None:
-    return _changed(product, {name: _WORD.sub(word, text) for name, text in product.fields.items()})
+def _replace_words(product: Product, word: Callable[[re.Match[str]], str]) -> Product | None:
+    return _with_fields(product, {name: _WORD.sub(word, text) for name, text in product.fields.items()})
 
 
-def _changed(product: Product, fields: Mapping[str, str]) -> Product | None:
+def _with_fields(product: Product, fields: Mapping[str, str]) -> Product | None:
     return None if dict(fields) == dict(product.fields) else replace(product, fields=dict(fields))
 
 
-def _as_written(word: str, like: str) -> str:
+def _match_case(word: str, original: str) -> str:
     return (
-        word.upper() if like.isupper() and len(like) > 1 else word.capitalize() if like[0].isupper() else word
+        word.upper()
+        if original.isupper() and len(original) > 1
+        else word.capitalize()
+        if original[0].isupper()
+        else word
     )
 
 

@@ -26,15 +26,15 @@ class ConfidenceInterval(ResultRecord):
 
 
 class RowCounts(ResultRecord):
-    """What became of the rows: `total` = `evaluated` + `unlabelled` + `faulty`.
+    """Row counts: `total` = `evaluated` + `unlabelled` + `faulty`.
 
     Attributes:
         faulty: Rows with a fatal problem.
-        branch: Judged rows whose label is known only to a branch.
-        several: Judged rows with more than one acceptable category.
-        outside: Judged rows whose categories the model's tree lacks; they count as wrong.
-        unseen: Judged rows of categories without a training product; null if unknown.
-        trained_on: Judged rows whose content the model was trained on, which flatter it; null if unknown.
+        branch: Evaluated rows whose label is known only to a branch.
+        several: Evaluated rows with more than one acceptable category.
+        outside: Evaluated rows whose categories the model's tree lacks; they count as wrong.
+        unseen: Evaluated rows of categories without a training product; null if unknown.
+        trained_on: Evaluated rows that the model was trained on, which bias the scores; null if unknown.
         ceiling: The best accuracy that is possible without `outside` and `unseen`.
     """
 
@@ -55,7 +55,7 @@ class Overall(ResultRecord):
 
     Attributes:
         accuracy: Share of products whose most probable full path is right, with Clopper-Pearson limits. A
-            label known only to a branch asks for that branch alone.
+            label known only to a branch is matched by any path in that branch.
         strict_accuracy: Share of products whose path is exactly that of the label.
         macro_f1: F1 averaged over the union of true and predicted labels, as in scikit-learn.
         weighted_f1: The same, weighted by products.
@@ -341,7 +341,7 @@ class NodeScore(ResultRecord):
 
     Attributes:
         train: Training products labelled at or below it; null if unknown.
-        products: Judged products labelled at or below it.
+        products: Evaluated products labelled at or below it.
         accuracy: Share of these that are predicted at or below it.
         path_accuracy: Share of these whose full path is right.
         predicted: Products predicted at or below it.

@@ -39,7 +39,7 @@ def similar_products(
     similarity_matrix = np.full((len(products), len(rows)), -1.0)
     for name, vectors in candidate_vectors.items():
         similarity_matrix = np.maximum(similarity_matrix, _unit(product_vectors[name]) @ _unit(vectors).T)
-    found = []
+    results = []
     for i, product in enumerate(products):
         order = [
             j
@@ -47,14 +47,14 @@ def similar_products(
             if similarity_matrix[i, j] > 0
         ]
         others = ((j, candidates[j]) for j in order[: MAX_SIMILAR + 5])
-        found.append(
+        results.append(
             [
                 _neighbor(o, similarity_matrix[i, j], catalog, int(node[rows[j]]))
                 for j, o in others
                 if o.id != product.id
             ][:MAX_SIMILAR]
         )
-    return found
+    return results
 
 
 def _neighbor(product: Product, similarity: float, catalog: Catalog, node: int) -> dict[str, Any]:

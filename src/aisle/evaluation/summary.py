@@ -74,9 +74,9 @@ def _level(
             nll=None,
         )  # fmt: skip
     f1 = level.f1
-    ended = matched.taxonomy.node_depth[matched.predicted[level.rows]] < depth
+    is_shorter = matched.taxonomy.node_depth[matched.predicted[level.rows]] < depth
     level_confidence = np.where(
-        ended, predictions.logp[level.rows, 0], predictions.lineage[level.rows, depth - 1]
+        is_shorter, predictions.logp[level.rows, 0], predictions.lineage[level.rows, depth - 1]
     )
     return LevelScore(
         level=depth,

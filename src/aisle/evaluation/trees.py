@@ -14,8 +14,8 @@ from aisle.taxonomy import Node, Scores, Taxonomy, format_path
 
 def locate(node: Node, tree: Taxonomy) -> int | None:
     """The same category in another tree: by path, else by id (a category that was renamed or moved)."""
-    found = tree.find(node.path)
-    return found if found is not None else tree.find(node.id)
+    node_index = tree.find(node.path)
+    return node_index if node_index is not None else tree.find(node.id)
 
 
 def extend_tree(tree: Taxonomy, others: Iterable[Node]) -> Taxonomy:
@@ -41,10 +41,10 @@ def extend_scores(scores: Scores, tree: Taxonomy) -> Scores:
     """The same scores over an extended tree; added categories have probability 0."""
     if scores.taxonomy is tree:
         return scores
-    own = scores.taxonomy
+    source = scores.taxonomy
     if isinstance(scores, Confidences):
-        return scores.over(tree, np.array([locate(node, tree) for node in own.nodes], dtype=np.int64))
-    terminals = np.array([locate(own.nodes[t], tree) for t in own.terminals], dtype=np.int64)
+        return scores.over(tree, np.array([locate(node, tree) for node in source.nodes], dtype=np.int64))
+    terminals = np.array([locate(source.nodes[t], tree) for t in source.terminals], dtype=np.int64)
     logp = np.full((len(scores), len(tree.terminals)), -np.inf, dtype=scores.all().dtype)
     logp[:, tree.terminal_of[terminals]] = scores.all()
     return Scores(tree, logp)

@@ -223,13 +223,15 @@ class BasePredictor(ABC):
             PolicyError: The model's curve has no point of this precision.
             CatalogError: No row has anything that the model reads.
         """
-        shown = choose_progress(progress)
-        products, single, index = read_inputs(source, self, shown)
+        reporter = choose_progress(progress)
+        products, single, index = read_inputs(source, self, reporter)
         if isinstance(products, Catalog) and len(products):
             check_columns(self, products)
-        with shown("classifying", len(products)) as advance:
-            found = Predictions(self.predict_stream(products, advance, precision=precision), products, index)
-        return found[0] if single else found
+        with reporter("classifying", len(products)) as advance:
+            predictions_ = Predictions(
+                self.predict_stream(products, advance, precision=precision), products, index
+            )
+        return predictions_[0] if single else predictions_
 
     def predict_stream(
         self,
@@ -263,17 +265,17 @@ class BasePredictor(ABC):
                 embeddings.append(scored.embedding)
                 yield batch, scored
 
-        found = predictions_of(
+        predictions_ = predictions_of(
             parts(), products, self.policy, self._nearest, self.model_id, advance, self.rules
         )
-        predictions = list(found)
+        predictions = list(predictions_)
         return predictions, np.concatenate(embeddings) if embeddings else np.zeros((0, 0), np.float32)
 
     def nearest(self, products: Iterable[Product]) -> Nearest | None:
         """The most similar training products; None for a model without a k-NN index."""
         parts = [self._nearest(part) for part in self.score_batches(products)]
-        found = [part for part in parts if part is not None]
-        return Nearest.join(found) if found else None
+        neighbors = [part for part in parts if part is not None]
+        return Nearest.join(neighbors) if neighbors else None
 
     def score_with_neighbors(
         self, products: Iterable[Product], advance: Advance | None = None

@@ -122,14 +122,14 @@ def predictions_of(
             scored.scores, nearest(scored) if policy.uses_neighbors else None
         )
         empty = ~(scored.present.any(1) & ~faulty)
-        found = predictions(
+        predictions_ = predictions(
             policy, [product.id for product in batch], confidences, empty, ood, problems, model_id
         )
         if rules is not None:
             sources = _sources(catalog, row, len(batch))
-            decided = DecidedBatch(batch, sources, confidences, found, faulty, empty, ood, problems)
-            found = apply_rules(rules.on(scored.scores.taxonomy), policy, decided)
-        for prediction, is_faulty in zip(found, faulty.tolist(), strict=True):
+            decided = DecidedBatch(batch, sources, confidences, predictions_, faulty, empty, ood, problems)
+            predictions_ = apply_rules(rules.on(scored.scores.taxonomy), policy, decided)
+        for prediction, is_faulty in zip(predictions_, faulty.tolist(), strict=True):
             yield dataclasses.replace(prediction, reason=FAULTY) if is_faulty else prediction
         row += len(batch)
         if advance:
@@ -152,8 +152,8 @@ def file_names(catalog: Catalog, start: int, count: int) -> list[str]:
         return [""] * count
     firsts = np.array([file.first for file in files])
     numbers = catalog.rows[start : start + count]
-    found = np.searchsorted(firsts, numbers, "right") - 1
-    return [files[i].path.name if i >= 0 else "" for i in found.tolist()]
+    file_indices = np.searchsorted(firsts, numbers, "right") - 1
+    return [files[i].path.name if i >= 0 else "" for i in file_indices.tolist()]
 
 
 def batched(products: Iterable[Product], size: int) -> Iterator[list[Product]]:

@@ -94,13 +94,13 @@ def _write(model: Any, folder: Path) -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in _LIBRARIES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:  # an extra
             continue
-    return found
+    return versions
 
 
 def read_bundle(
@@ -165,18 +165,18 @@ def set_rules(folder: Path, rules: Ruleset | None) -> None:
     Raises:
         BundleError: The bundle is damaged, or cannot be written.
     """
-    home = find(folder)
-    homes = [home]
+    bundle_folder = find(folder)
+    homes = [bundle_folder]
     exported = folder / "onnx"
-    if (exported / MANIFEST).exists() and exported != home:
+    if (exported / MANIFEST).exists() and exported != bundle_folder:
         homes.append(exported)
     for bundle in homes:
         manifest = checked_manifest(bundle, None)
         write_folder(bundle, partial(_write_rules, bundle, manifest, rules))
 
 
-def _write_rules(home: Path, manifest: dict[str, Any], rules: Ruleset | None, folder: Path) -> None:
-    shutil.copytree(home, folder, dirs_exist_ok=True)
+def _write_rules(bundle_folder: Path, manifest: dict[str, Any], rules: Ruleset | None, folder: Path) -> None:
+    shutil.copytree(bundle_folder, folder, dirs_exist_ok=True)
     files = {name: file for name, file in manifest["files"].items() if name != RULES}
     (folder / RULES).unlink(missing_ok=True)
     if rules is not None:
@@ -184,7 +184,7 @@ def _write_rules(home: Path, manifest: dict[str, Any], rules: Ruleset | None, fo
         files[RULES] = describe_file(folder / RULES)
     card = folder / "README.md"
     if card.exists():
-        policy = read_policy(home, manifest)["policy"]
+        policy = read_policy(bundle_folder, manifest)["policy"]
         card.write_text(renewed(card.read_text(), policy, manifest["model_id"], rules))
         files[card.name] = describe_file(card)
     changed = {**{key: value for key, value in manifest.items() if key != "seal"}, "files": files}

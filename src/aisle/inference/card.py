@@ -78,16 +78,16 @@ def renewed(card: str, policy: Any, model_id: str, rules: Any = None) -> str:
 
 def guarantee(policy: Any, rules: Any = None) -> str:
     """The operating curve as a table, what is guaranteed of it, and of which products it is not."""
-    found = summarize_curve(policy)
+    summary = summarize_curve(policy)
     ruled = "" if rules is None else f"\n\n{rules.statement.capitalize()}."
-    if not found.points:
+    if not summary.points:
         return f"Not calibrated: every product is left for review. `aisle calibrate` fits a guarantee.{ruled}"
     head = "| precision | full path | branch | review |\n|---|---|---|---|\n"
     rows = [
         f"| {exact(p.precision)} | {share(p.full)} | {share(sum(p.branch))} | {share(p.review)} |"
-        for p in found.points
+        for p in summary.points
     ]
-    chosen = f"Decides at {exact(found.precision)}; `--precision` chooses another row."
-    if found.advice:
-        chosen = f"{found.advice[0].upper()}{found.advice[1:]}."
-    return f"{chosen}\n\n{head}" + "\n".join(rows) + f"\n\n{found.statement}\n\n{found.labels}{ruled}"
+    chosen = f"Decides at {exact(summary.precision)}; `--precision` chooses another row."
+    if summary.advice:
+        chosen = f"{summary.advice[0].upper()}{summary.advice[1:]}."
+    return f"{chosen}\n\n{head}" + "\n".join(rows) + f"\n\n{summary.statement}\n\n{summary.labels}{ruled}"

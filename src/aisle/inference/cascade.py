@@ -87,7 +87,7 @@ class Cascade(BasePredictor):
     def catalog_format(self) -> CatalogFormat | None:
         """Format and columns of the training catalog of the last model, or else of another stage."""
         formats = (model.catalog_format for model in reversed(self.models))
-        return next((found for found in formats if found is not None), None)
+        return next((format_ for format_ in formats if format_ is not None), None)
 
     @property
     def store(self) -> Any:

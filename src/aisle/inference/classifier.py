@@ -39,9 +39,9 @@ def confidences(
 ) -> Confidences:
     """How sure any classifier is of every category: as its predictions have it, or, where it has no policy,
     as its own probabilities have it."""
-    own = getattr(classifier, "confidences", None)
-    if own is not None:
-        return own(products, without)
+    method = getattr(classifier, "confidences", None)
+    if method is not None:
+        return method(products, without)
     policy = getattr(classifier, "policy", None)
     policy = policy if isinstance(policy, Policy) else Policy()
     nearest = getattr(classifier, "nearest", None) if policy.uses_neighbors else None

@@ -33,7 +33,7 @@ def export_encoders(predictor: Any, folder: Path) -> dict[str, Path]:
         BundleError: the folder is in use.
     """
     encoders = getattr(getattr(predictor, "model", None), "encoders", {})
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     check_vacant(folder)
     for name, encoder in encoders.items():
         preprocessor: Any = predictor.preprocessors[name]
@@ -43,11 +43,11 @@ def export_encoders(predictor: Any, folder: Path) -> dict[str, Path]:
             _write_image(encoder, preprocessor, folder / name)
         else:
             continue
-        found[name] = folder / name
-    if not found:
+        folders[name] = folder / name
+    if not folders:
         kinds = "TransformerTextEncoder or TransformerImageEncoder"
         raise EncoderExportError(f"this model has no encoder of a transformers model ({kinds})")
-    return found
+    return folders
 
 
 def _write_text(encoder: TransformerTextEncoder, preprocessor: Any, folder: Path) -> None:

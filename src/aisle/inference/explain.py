@@ -142,9 +142,9 @@ def _explain(
     black = None if masked.pixels is None else _with_image(product, np.zeros_like(masked.pixels))
     if black is not None and _equal(scores, _calibrated(classifier, [black])):
         masked = replace(masked, whole=product, pixels=None)  # the model reads no images
-    found = confidences(classifier, [product])
-    target = int(found.best()[0]) if node is None else node
-    confidence = float(np.exp(found.place(target).astype(np.float64)[0]))
+    all_scores = confidences(classifier, [product])
+    target = int(all_scores.best()[0]) if node is None else node
+    confidence = float(np.exp(all_scores.place(target).astype(np.float64)[0]))
 
     def score(kept: np.ndarray) -> np.ndarray:
         return log_odds(_calibrated(classifier, masked.without(kept)), target)
@@ -230,9 +230,9 @@ class MaskableProduct:
         keys, size = list(spelling), math.ceil(len(spelling) / MAX_WORDS) or 1
         groups = [keys[i : i + size] for i in range(0, len(keys), size)]
         pixels = _square_pixels(product)
-        whole = product if pixels is None else _with_image(product, pixels)
+        masked = product if pixels is None else _with_image(product, pixels)
         words = tuple(" ".join(spelling[key] for key in group) for group in groups)
-        return cls(whole, words, tuple(frozenset(group) for group in groups), pixels)
+        return cls(masked, words, tuple(frozenset(group) for group in groups), pixels)
 
     def without(self, kept: np.ndarray) -> list[Product]:
         """Copies with words and regions removed; `kept` is (B, words + regions) bool."""
@@ -329,14 +329,14 @@ def _nearest(classifier: Classifier, product: Product) -> tuple[NearestProduct, 
     """The most similar training products by any view, at most one per category."""
     index: Any = getattr(classifier, "knn_index", None)
     nearest = getattr(classifier, "nearest", None)
-    found = nearest([product]) if index is not None and nearest is not None else None
-    if found is None or index is None:
+    neighbors = nearest([product]) if index is not None and nearest is not None else None
+    if neighbors is None or index is None:
         return ()
     views, tree = list(index.spaces), classifier.taxonomy
     products = [
         NearestProduct(tree.nodes[node].path, float(similarity), views[space])
-        for space in range(found.node.shape[1])
-        for node, similarity in zip(found.node[0, space], found.similarity[0, space], strict=True)
+        for space in range(neighbors.node.shape[1])
+        for node, similarity in zip(neighbors.node[0, space], neighbors.similarity[0, space], strict=True)
         if node >= 0 and np.isfinite(similarity)
     ]
     best: dict[CategoryPath, NearestProduct] = {}

@@ -103,16 +103,16 @@ def fit_cascade(
     tree = models[-1].taxonomy
     settings.check(tree)
     only_last = Cascade(tuple(models), (np.inf,) * (len(models) - 1), policy=Policy.uncalibrated(tree))
-    held = held_out(only_last, catalog)
-    if not len(held):
+    rows = held_out(only_last, catalog)
+    if not len(rows):
         raise CascadeError("no row here is labelled and unseen by the models: name a file of such rows")
-    scored = _score_stages(models, held, progress)
+    scored = _score_stages(models, rows, progress)
     thresholds, cost = choose(scored, max_loss)
     policy = _fit_policy(scored, thresholds, settings, models[0])
     stage = scored.stage(thresholds)
     shares = [float((stage == i).mean()) for i in range(len(models))]
     reached = [float((stage >= i).mean()) for i in range(len(models))]
-    right = held.right(scored.cascaded(thresholds)), *(held.right(scores) for scores in scored.scores)
+    right = rows.right(scored.cascaded(thresholds)), *(rows.right(scores) for scores in scored.scores)
     measured = {
         "stages": [
             {"name": name, "share": share, "milliseconds": milliseconds}
@@ -169,12 +169,12 @@ def _score_stages(models: Sequence[Any], held: HeldOutRows, progress: Progress) 
 
 
 def _fit_policy(scored: HeldOutScores, thresholds: Sequence[float], settings: Settings, first: Any) -> Policy:
-    held, scores = scored.held, scored.cascaded(thresholds)
+    held_rows, scores = scored.held, scored.cascaded(thresholds)
     shares = np.array([CALIBRATION_SHARE, 1 - CALIBRATION_SHARE])
-    part = assign(held.targets.node, held.groups, shares, 0)
+    part = assign(held_rows.targets.node, held_rows.groups, shares, 0)
     samples = []
     for k in range(2):
-        rows = held.take(np.flatnonzero(part == k))
+        rows = held_rows.take(np.flatnonzero(part == k))
         nearest = first.nearest(rows.catalog) if len(rows) else None
         samples.append(Sample(scores[part == k], rows.targets, rows.groups, nearest))
     stricter = dataclasses.replace(settings, alpha=settings.alpha / len(SHARES))

@@ -66,8 +66,8 @@ def write_folder(
                 raise
         shutil.rmtree(old, ignore_errors=True)
     except (OSError, *also) as error:
-        why = getattr(error, "strerror", None) or error
-        raise BundleError(f"{folder} cannot be written: {why}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise BundleError(f"{folder} cannot be written: {reason}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return result
@@ -156,10 +156,10 @@ def runtime_of(folder: Path) -> str:
     """The kind of model in a folder: `torch`, `linear`, `onnx`, `cascade`, `ensemble` or `migrated`; `torch`
     where the folder is no bundle."""
     try:
-        found = read_manifest(folder).get("runtime", "torch")
+        runtime = read_manifest(folder).get("runtime", "torch")
     except (BundleError, AttributeError):
         return "torch"
-    return found if isinstance(found, str) else "torch"
+    return runtime if isinstance(runtime, str) else "torch"
 
 
 def checked_manifest(folder: Path, format_version: int | None) -> dict[str, Any]:
@@ -178,14 +178,14 @@ def checked_manifest(folder: Path, format_version: int | None) -> dict[str, Any]
         raise BundleError(f"{folder} is not a saved model: it has no {MANIFEST}")
     manifest = read_manifest(folder)
     try:
-        found, files, sealed = manifest["format_version"], manifest["files"], manifest.pop("seal")
+        version, files, sealed = manifest["format_version"], manifest["files"], manifest.pop("seal")
         own_seal = seal(manifest)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(f"{file} is damaged: {first_line(error)}") from error
-    if format_version is not None and (type(found) is not int or found != format_version):
-        advice = ": upgrade Aisle" if isinstance(found, int) and found > format_version else ""
+    if format_version is not None and (type(version) is not int or version != format_version):
+        advice = ": upgrade Aisle" if isinstance(version, int) and version > format_version else ""
         known = f"this Aisle reads format {format_version}"
-        raise BundleError(f"{folder} has format {found!s:.40}; {known}{advice}")
+        raise BundleError(f"{folder} has format {version!s:.40}; {known}{advice}")
     if own_seal != sealed:
         raise BundleError(f"{file} was edited: its content does not match its seal")
     name = manifest.get("model_id")
@@ -243,18 +243,18 @@ def _refuse_unlisted(folder: Path, files: Mapping[str, Any]) -> None:
     """Check that the manifest lists every file that a loader could read: in the folder, or in one of its own
     subfolders. A saved model in one of those is checked by its own manifest. Hidden files of the system and
     other folders, such as `report/`, are never read."""
-    found = [(folder, [], [f.name for f in folder.iterdir() if not f.is_dir() and f.name[0] != "."])]
+    directories = [(folder, [], [f.name for f in folder.iterdir() if not f.is_dir() and f.name[0] != "."])]
     for name in _SUBFOLDERS:
-        found += [(Path(path), inside, names) for path, inside, names in os.walk(folder / name)]
+        directories += [(Path(path), inside, names) for path, inside, names in os.walk(folder / name)]
     models: list[Path] = []
-    for home, _, names in found:
-        if any(home.is_relative_to(model) for model in models):
+    for directory, _, names in directories:
+        if any(directory.is_relative_to(model) for model in models):
             continue
-        if home != folder and (home / MANIFEST).relative_to(folder).as_posix() in files:
-            models.append(home)
+        if directory != folder and (directory / MANIFEST).relative_to(folder).as_posix() in files:
+            models.append(directory)
             continue
         for name in names:
-            path = (home / name).relative_to(folder).as_posix()
+            path = (directory / name).relative_to(folder).as_posix()
             if path not in files and path != MANIFEST:
                 raise BundleError(f"{folder} holds {path}, which {MANIFEST} does not list: remove it")
 
@@ -277,8 +277,10 @@ def describe_files(folder: Path, members_folder: str | None = None) -> dict[str,
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     names = {file.relative_to(folder).as_posix(): file for file in files}
     if members_folder is not None:
-        own = re.compile(rf"(?!{re.escape(members_folder)}/).*|[^/]+/[^/]+/{re.escape(MANIFEST)}", re.DOTALL)
-        names = {name: file for name, file in names.items() if own.fullmatch(name)}
+        own_files = re.compile(
+            rf"(?!{re.escape(members_folder)}/).*|[^/]+/[^/]+/{re.escape(MANIFEST)}", re.DOTALL
+        )
+        names = {name: file for name, file in names.items() if own_files.fullmatch(name)}
     return {name: describe_file(file) for name, file in names.items()}
 
 

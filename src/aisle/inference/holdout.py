@@ -97,5 +97,5 @@ class Cost(NamedTuple):
 
 def cost_of(before: np.ndarray, after: np.ndarray) -> Cost:
     """before, after: (n,) bool, which rows each gets right."""
-    found: Interval = paired_difference(before, after, 2 * SURE - 1)
-    return Cost(len(before), *(100 * value for value in found))
+    interval: Interval = paired_difference(before, after, 2 * SURE - 1)
+    return Cost(len(before), *(100 * value for value in interval))

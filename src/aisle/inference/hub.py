@@ -46,11 +46,11 @@ def hub_address(folder: str | Path) -> HubAddress | None:
     text = Path(folder).as_posix()
     if not text.startswith("hf:/"):
         return None
-    found = _ADDRESS.match(text)
-    if found is None:
+    match = _ADDRESS.match(text)
+    if match is None:
         raise HubError(f"{text}: write hf://ORGANISATION/MODEL, or hf://ORGANISATION/MODEL@REVISION")
-    revision = found["revision"]
-    return HubAddress(found["repo"], unquote(revision) if revision else None)
+    revision = match["revision"]
+    return HubAddress(match["repo"], unquote(revision) if revision else None)
 
 
 def download(address: HubAddress) -> Path:
@@ -64,7 +64,7 @@ def download(address: HubAddress) -> Path:
     api = _client(str(address))
     with _one_line(str(address)):
         folder = Path(api.snapshot_download(address.repo_id, revision=address.revision))
-    if not any((home / MANIFEST).exists() for home in (folder, folder / _FOLDER)):
+    if not any((candidate / MANIFEST).exists() for candidate in (folder, folder / _FOLDER)):
         raise HubError(f"{address} holds no model of Aisle: it has no {MANIFEST}")
     return folder
 
@@ -100,13 +100,13 @@ def push(
     return str(commit.pr_url or commit.repo_url)
 
 
-def _client(what: str, token: str | None = None) -> Any:
-    hub: Any = extra("huggingface_hub", "hub", what)
+def _client(action: str, token: str | None = None) -> Any:
+    hub: Any = extra("huggingface_hub", "hub", action)
     return hub.HfApi(token=token, library_name="aisle", library_version=__version__)
 
 
 @contextmanager
-def _one_line(what: str) -> Iterator[None]:
+def _one_line(action: str) -> Iterator[None]:
     """Turn errors of huggingface_hub into one line.
 
     Raises:
@@ -117,21 +117,21 @@ def _one_line(what: str) -> Iterator[None]:
     try:
         yield
     except errors.RevisionNotFoundError as error:
-        raise HubError(f"{what}: the Hub has no such revision") from error
+        raise HubError(f"{action}: the Hub has no such revision") from error
     except errors.GatedRepoError as error:
-        raise HubError(f"{what}: access to this repository has to be granted on its page first") from error
+        raise HubError(f"{action}: access to this repository has to be granted on its page first") from error
     except errors.RepositoryNotFoundError as error:
         message = "the Hub has no such repository, or your token may not read it (`hf auth login`, HF_TOKEN)"
-        raise HubError(f"{what}: {message}") from error
+        raise HubError(f"{action}: {message}") from error
     except errors.LocalEntryNotFoundError as error:
         message = "it is not in the cache, and the Hub cannot be reached"
-        raise HubError(f"{what}: {message} ({first_line(error)})") from error
+        raise HubError(f"{action}: {message} ({first_line(error)})") from error
     except errors.OfflineModeIsEnabled as error:
-        raise HubError(f"{what}: HF_HUB_OFFLINE is set, so the Hub is not asked") from error
+        raise HubError(f"{action}: HF_HUB_OFFLINE is set, so the Hub is not asked") from error
     except errors.HfHubHTTPError as error:
         status = error.response.status_code
         advice = "; log in with `hf auth login` or set HF_TOKEN" if status in (401, 403) else ""
         message = (error.server_message or first_line(error)).strip().splitlines()[0]
-        raise HubError(f"{what}: the Hub answered {status}: {message[:200]}{advice}") from error
+        raise HubError(f"{action}: the Hub answered {status}: {message[:200]}{advice}") from error
     except (errors.HFValidationError, OSError) as error:
-        raise HubError(f"{what}: {first_line(error)}") from error
+        raise HubError(f"{action}: {first_line(error)}") from error

@@ -140,14 +140,14 @@ def _cell(text: str) -> str:
 
 def _data(model: Any) -> str:
     tree = model.taxonomy
-    own = own_training_counts(model)[np.asarray(tree.terminals)]
-    trained = own[own > 0]
+    counts = own_training_counts(model)[np.asarray(tree.terminals)]
+    trained = counts[counts > 0]
     recipe = model.results.get("recipe")
     text = f"{training_products(model) or 0:,} labelled products of a shop's catalog"
     text += f", recipe `{recipe}`." if recipe else "."
     if len(trained):
         text += f" Final categories have {int(trained.min()):,} to {int(trained.max()):,} of them"
         text += f", {np.median(trained):g} in the median"
-        empty = len(own) - len(trained)
+        empty = len(counts) - len(trained)
         text += f"; {empty:,} have none." if empty else "."
     return f"{text} The products themselves are not part of this repository."

@@ -138,26 +138,28 @@ class InputPipeline:
             (`StoredTokens`).
         """
         assert self.store is not None
-        given = np.array([i for i, value in enumerate(values) if value is not None], np.int64)
-        keys = [content_key(values[i]) for i in given]
+        rows_with_value = np.array([i for i, value in enumerate(values) if value is not None], np.int64)
+        keys = [content_key(values[i]) for i in rows_with_value]
 
         def compute(positions: list[int]) -> Features:
-            return self._encode(name, self.preprocessors[name]([values[given[i]] for i in positions]))
+            return self._encode(
+                name, self.preprocessors[name]([values[rows_with_value[i]] for i in positions])
+            )
 
         pooled = np.zeros((len(values), self.model.dim_of(name)), np.float32)
         present = np.zeros(len(values), dtype=bool)
         arrays: dict[str, Any] = {"pooled": pooled}
         problems: dict[int, str] = {}
-        if len(given):
+        if len(rows_with_value):
             label = f"encoding {name}"
             stored = self.store.get(self.namespace(name), keys, compute, _CHUNK_SIZE, label, progress)
             vectors = stored.pooled
             readable = ~np.isnan(vectors[:, 0])
-            pooled[given], present[given] = np.nan_to_num(vectors), readable
-            for i in given[~readable]:
+            pooled[rows_with_value], present[rows_with_value] = np.nan_to_num(vectors), readable
+            for i in rows_with_value[~readable]:
                 problems[i] = f"{self.views[name].modality} of view {name!r} cannot be read"
             if self.model.fusion.reads_tokens:
-                arrays["tokens"] = StoredTokens(stored, given, len(values))
+                arrays["tokens"] = StoredTokens(stored, rows_with_value, len(values))
         return Prepared(arrays, present, problems)
 
     def namespace(self, name: str) -> str:
@@ -198,9 +200,9 @@ class StoredTokens:
         n: number of rows.
     """
 
-    def __init__(self, stored: StoredRows, given: np.ndarray, n: int) -> None:
+    def __init__(self, stored: StoredRows, present: np.ndarray, n: int) -> None:
         self.stored, self.position = stored, np.full(n, -1)
-        self.position[given] = np.arange(len(given))
+        self.position[present] = np.arange(len(present))
 
     def take(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The tokens (b, T, D) float16 of b rows and their mask (b, T), padded to the longest."""
@@ -215,7 +217,7 @@ class StoredTokens:
 
 def take_encoded(arrays: Mapping[str, Any], rows: np.ndarray) -> dict[str, np.ndarray]:
     """Some rows of the result of `InputPipeline.encoded`, as inputs of the network."""
-    taken = {"pooled": arrays["pooled"][rows]}
+    batch = {"pooled": arrays["pooled"][rows]}
     if "tokens" in arrays:
-        taken["tokens"], taken["mask"] = arrays["tokens"].take(rows)
-    return taken
+        batch["tokens"], batch["mask"] = arrays["tokens"].take(rows)
+    return batch

@@ -62,9 +62,9 @@ class KnnIndex:
         what is remembered beside them."""
         spaces = dict(earlier.spaces) if earlier else {}
         for name, rows in vectors.items():
-            here = np.abs(rows).sum(1) > 0
-            if here.any():
-                rows, names = rows[here], np.asarray(places)[here].tolist()
+            has_vector = np.abs(rows).sum(1) > 0
+            if has_vector.any():
+                rows, names = rows[has_vector], np.asarray(places)[has_vector].tolist()
                 if name in spaces:
                     rows = np.concatenate([spaces[name].vectors, rows])
                     names = [*map(str, spaces[name].node_ids), *names]

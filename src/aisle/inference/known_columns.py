@@ -57,18 +57,18 @@ def check_products(model: ModelInputs, products: Sequence[Product]) -> None:
             raise _nothing_known(model, product.fields, f"product {product.id!r} has nothing")
 
 
-def check_chunks(model: ModelInputs, pieces: "Chunks") -> list[str]:
+def check_chunks(model: ModelInputs, chunks: "Chunks") -> list[str]:
     """As `check_columns`, of a source of any length: it is read up to the first row that has a view."""
     rows, names = 0, list[str]()
-    for piece in pieces:
-        catalog = piece.catalog()
+    for chunk in chunks:
+        catalog = chunk.catalog()
         rows, names = rows + len(catalog), catalog.names
         try:
             return check_columns(model, catalog)
         except CatalogError:
             continue
-    if rows or _lacking_columns(model, pieces.columns) == {view.name for view in model.inputs}:
-        raise _nothing_known(model, names or CatalogFormat(columns=pieces.columns.to_dict()).named)
+    if rows or _lacking_columns(model, chunks.columns) == {view.name for view in model.inputs}:
+        raise _nothing_known(model, names or CatalogFormat(columns=chunks.columns.to_dict()).named)
     return []
 
 
@@ -99,12 +99,12 @@ def _any_row(views: Sequence[View], catalog: Catalog) -> bool:
 
 
 def _nothing_known(
-    model: ModelInputs, names: Iterable[str], what: str = "no row has anything"
+    model: ModelInputs, names: Iterable[str], subject: str = "no row has anything"
 ) -> CatalogError:
     names = list(names)
-    found = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    listed = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
     views = ", ".join(dict.fromkeys(view.name for view in model.inputs))
-    message = f"{what} that the model reads ({views}). The columns are: {found or '(none)'}"
+    message = f"{subject} that the model reads ({views}). The columns are: {listed or '(none)'}"
     written = model.catalog_format
     if written is not None and written.columns:
         trained = [f"{column} ({role})" for role, column in _trained(written)]
@@ -114,9 +114,11 @@ def _nothing_known(
 
 def _trained(written: CatalogFormat) -> list[tuple[str, str]]:
     """(role, column) of what the training catalog's columns feed."""
-    found: list[tuple[str, str]] = []
+    view_columns: list[tuple[str, str]] = []
     for role in ("title", "description", "images", "image_template", "fields"):
         value = written.columns.get(role) or ()
         columns = [value] if isinstance(value, str) else list(value)
-        found += [(role.removesuffix("s") if role != "images" else "image", column) for column in columns]
-    return found[:_SHOWN]
+        view_columns += [
+            (role.removesuffix("s") if role != "images" else "image", column) for column in columns
+        ]
+    return view_columns[:_SHOWN]

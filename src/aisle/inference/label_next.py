@@ -49,7 +49,7 @@ class LabelChoice(NamedTuple):
     @property
     def expected_errors(self) -> float:
         """Expected number of wrong predictions among the rows chosen."""
-        return sum(1 - one.confidence[-1] for one in self.predictions)
+        return sum(1 - prediction.confidence[-1] for prediction in self.predictions)
 
 
 def choose_to_label(
@@ -90,7 +90,7 @@ def choose_to_label(
         predictions, embeddings = model.predict_and_embed(products, advance)
     chosen = np.arange(len(single))
     if method != "random":
-        wrong = np.array([1 - one.confidence[-1] for one in predictions])
+        wrong = np.array([1 - prediction.confidence[-1] for prediction in predictions])
         uncertain = most_informative(wrong, embeddings, count if method == "uncertain" else -(-count // 2))
         chosen = np.append(uncertain, np.setdiff1d(chosen, uncertain)[: count - len(uncertain)])
     return LabelChoice(rows[single[chosen]], [predictions[i] for i in chosen], len(rows))
@@ -109,8 +109,8 @@ def most_informative(uncertainty: np.ndarray, embeddings: np.ndarray, count: int
     Returns:
         Numbers of the products, in the order chosen.
     """
-    most = max(_MOST_UNCERTAIN * count, _CANDIDATES)
-    candidates = np.argsort(-uncertainty, kind="stable")[:most]
+    n_candidates = max(_MOST_UNCERTAIN * count, _CANDIDATES)
+    candidates = np.argsort(-uncertainty, kind="stable")[:n_candidates]
     vectors = embeddings[candidates].astype(np.float32)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     gain, nearest = uncertainty[candidates].astype(np.float64), np.zeros(len(candidates))

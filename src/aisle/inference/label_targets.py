@@ -13,16 +13,16 @@ def targets_in(taxonomy: Taxonomy, catalog: Catalog) -> Targets:
     A label below the end of the tree becomes the deepest node above it, exact, so that no full path is
     right; one that has nothing above it in the tree is OUTSIDE.
     """
-    given = catalog.targets()
-    node, exact = np.full(len(given.node), -1), given.exact.copy()
-    for own in np.unique(given.node[given.node >= 0]):
-        rows = given.node == own
-        label = catalog.taxonomy.nodes[own]
-        found = taxonomy.find(label.path)
-        found = taxonomy.find(label.id) if found is None else found
-        if found is not None:
-            node[rows] = found
-            exact[rows] &= taxonomy.terminal_of[found] >= 0
+    targets = catalog.targets()
+    node, exact = np.full(len(targets.node), -1), targets.exact.copy()
+    for source_node in np.unique(targets.node[targets.node >= 0]):
+        rows = targets.node == source_node
+        label = catalog.taxonomy.nodes[source_node]
+        target = taxonomy.find(label.path)
+        target = taxonomy.find(label.id) if target is None else target
+        if target is not None:
+            node[rows] = target
+            exact[rows] &= taxonomy.terminal_of[target] >= 0
             continue
         above = [taxonomy.find(label.path[:k]) for k in range(len(label.path) - 1, 0, -1)]
         node[rows] = next((a for a in above if a is not None), OUTSIDE)

@@ -115,13 +115,13 @@ class LabelledScores(NamedTuple):
                 arrays = {name: archive[name] for name in archive.files}
             tree = Taxonomy.from_json(arrays["tree"].tobytes().decode())
             scores = Scores(tree, _complete(arrays["top"], arrays["logp"], len(tree.terminals)))
-            near = [arrays[f"nearest.{name}"] for name in Nearest._fields if f"nearest.{name}" in arrays]
+            neighbors = [arrays[f"nearest.{name}"] for name in Nearest._fields if f"nearest.{name}" in arrays]
             return cls(
                 scores,
                 Targets(arrays["node"], arrays["exact"]),
                 arrays["groups"],
                 arrays["fold"],
-                Nearest(*near) if near else None,
+                Nearest(*neighbors) if neighbors else None,
                 str(arrays["method"]),
             )
         except Exception as error:  # whatever a damaged archive makes its readers raise

@@ -45,8 +45,8 @@ def open_model(folder: Path, trust_code: bool = False, device: str = "cpu") -> "
         HubError: the model cannot be downloaded.
     """
     address = hub_address(folder)
-    home = find(folder if address is None else download(address))
-    runtime = runtime_of(home)
+    bundle = find(folder if address is None else download(address))
+    runtime = runtime_of(bundle)
     if runtime in ("linear", "onnx") and device not in ("auto", "cpu"):
         kind = "an exported model" if runtime == "onnx" else "a linear model"
         raise RuntimeDeviceError(f"{folder} is {kind}, which runs on the CPU: leave --device out")
@@ -58,31 +58,31 @@ def open_model(folder: Path, trust_code: bool = False, device: str = "cpu") -> "
     if runtime == "ensemble":
         from aisle.inference.ensemble import Ensemble
 
-        found: Any = Ensemble.load(home, member)
+        model: Any = Ensemble.load(bundle, member)
     elif runtime == "cascade":
         from aisle.inference.cascade import Cascade
 
-        found = Cascade.load(home, member)
+        model = Cascade.load(bundle, member)
     elif runtime == "migrated":
         from aisle.inference.migration import MigratedModel
 
-        found = MigratedModel.load(home, member)
+        model = MigratedModel.load(bundle, member)
     elif runtime == "onnx":
         from aisle.inference.onnx.predictor import OnnxPredictor
 
-        found = OnnxPredictor.load(home)
+        model = OnnxPredictor.load(bundle)
     elif runtime == "linear":
         from aisle.inference.linear.predictor import LinearPredictor
 
-        found = LinearPredictor.load(home)
+        model = LinearPredictor.load(bundle)
     else:
         from aisle.inference.predictor import Predictor
         from aisle.models.devices import device_of
 
         where = device_of(device)
-        found = Predictor.load(home, trust_code)
-        found.model.to(where)
-    return found
+        model = Predictor.load(bundle, trust_code)
+        model.model.to(where)
+    return model
 
 
 def prefer_exported(folder: Path, device: str = "cpu") -> Path:
@@ -93,9 +93,9 @@ def prefer_exported(folder: Path, device: str = "cpu") -> Path:
         BundleError: a run that has not finished, or one of the two cannot be read.
     """
     exported = folder / "onnx"
-    here = device == "cpu" or (device == "auto" and not _accelerated())
+    on_cpu = device == "cpu" or (device == "auto" and not _accelerated())
     usable = runtime_of(exported) == "onnx" and importlib.util.find_spec("onnxruntime") is not None
-    if not (here and usable):
+    if not (on_cpu and usable):
         return folder
     return exported if _named(exported) == _named(find(folder)) else folder
 

@@ -89,8 +89,8 @@ def _check_shapes(
     for name, shape in declared.items():
         kept = tensors[name].shape if name in tensors else None
         if kept is None or kept.numel() < shape.numel():  # a kernel has as many landmarks as were kept
-            found = "missing" if kept is None else f"of shape {tuple(kept)}"
-            raise BundleError(f"weight {name} is {found}, but network.json asks for {tuple(shape)}")
+            actual = "missing" if kept is None else f"of shape {tuple(kept)}"
+            raise BundleError(f"weight {name} is {actual}, but network.json asks for {tuple(shape)}")
     head = {size for name, tensor in tensors.items() if name.startswith("head.") for size in tensor.shape}
     if head and fusion.dim not in head:
         raise BundleError(f"no weight of the head is {fusion.dim} wide, which network.json asks for")

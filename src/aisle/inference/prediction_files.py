@@ -52,21 +52,26 @@ class _Sink(Protocol):
     def close(self) -> None: ...
 
 
-def _line(one: Prediction) -> str:
+def _line(prediction: Prediction) -> str:
     """`json.dumps(one.to_dict(), ensure_ascii=False)` and a line feed, in half the time."""
-    confidence = ", ".join([repr(round(c, 6)) for c in one.confidence])
+    confidence = ", ".join([repr(round(c, 6)) for c in prediction.confidence])
     alternatives = ", ".join(
-        [f'{{"path": {_quoted_path(path)}, "confidence": {round(c, 6)!r}}}' for path, c in one.alternatives]
+        [
+            f'{{"path": {_quoted_path(path)}, "confidence": {round(c, 6)!r}}}'
+            for path, c in prediction.alternatives
+        ]
     )
-    threshold = "null" if one.threshold is None else repr(round(one.threshold, 6))
+    threshold = "null" if prediction.threshold is None else repr(round(prediction.threshold, 6))
     return (
-        f'{{"id": {_quoted(one.id)}, "best": {_quoted_path(one.best)}, "best_id": {_quoted(one.best_id)}, '
-        f'"path": {_quoted_path(one.path)}, "path_id": {_quoted(one.path_id)}, '
-        f'"confidence": [{confidence}], "decision": "{one.decision}", "reason": {_quoted(one.reason)}, '
-        f'"rule": {_quoted(one.rule)}, '
+        f'{{"id": {_quoted(prediction.id)}, "best": {_quoted_path(prediction.best)}, '
+        f'"best_id": {_quoted(prediction.best_id)}, '
+        f'"path": {_quoted_path(prediction.path)}, "path_id": {_quoted(prediction.path_id)}, '
+        f'"confidence": [{confidence}], "decision": "{prediction.decision}", '
+        f'"reason": {_quoted(prediction.reason)}, '
+        f'"rule": {_quoted(prediction.rule)}, '
         f'"alternatives": [{alternatives}], "threshold": {threshold}, '
-        f'"problems": [{", ".join(map(_quoted, one.problems))}], '
-        f'"model_id": {_quoted(one.model_id)}}}\n'
+        f'"problems": [{", ".join(map(_quoted, prediction.problems))}], '
+        f'"model_id": {_quoted(prediction.model_id)}}}\n'
     )
 
 
@@ -181,7 +186,7 @@ def write_predictions(
 def write_whole(
     predictions: Iterable[Prediction],
     file: Path,
-    called: Path | None = None,
+    shown_path: Path | None = None,
     titles: Iterable[str] | None = None,
     levels: int | None = None,
 ) -> int:
@@ -190,7 +195,7 @@ def write_whole(
     Args:
         predictions: The predictions.
         file: The file.
-        called: Its name in messages, if it is renamed later.
+        shown_path: Its name in messages, if it is renamed later.
         titles: As in `write_predictions`.
         levels: As in `write_predictions`.
 
@@ -200,13 +205,13 @@ def write_whole(
     Raises:
         OutputError: The disk refuses.
     """
-    ending = file.suffix.lower()
-    if levels is None and ending == ".csv":
+    suffix = file.suffix.lower()
+    if levels is None and suffix == ".csv":
         predictions = list(predictions)
-        levels = max((len(one.best) for one in predictions), default=1)
+        levels = max((len(prediction_.best) for prediction_ in predictions), default=1)
     names = repeat("") if titles is None else chain(titles, repeat(""))
     written = 0
-    with refusals(called or file), _opened(SINKS[ending](file, levels or 1)) as sink:
+    with refusals(shown_path or file), _opened(SINKS[suffix](file, levels or 1)) as sink:
         rows: list[Prediction] = []
         texts: list[str] = []
         for prediction, title in zip(predictions, names, strict=False):
@@ -234,20 +239,20 @@ def refusals(place: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, *store_errors()) as error:
-        why = getattr(error, "strerror", None) or first_line(error)
-        raise OutputError(f"{place} cannot be written: {why}") from error
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise OutputError(f"{place} cannot be written: {reason}") from error
 
 
 @contextmanager
 def scratch_beside(file: Path) -> Iterator[Path]:
     """A temporary folder on this machine, on the disk of `file` if that is local."""
-    home = None if is_remote(file) else file.absolute().parent
+    parent = None if is_remote(file) else file.absolute().parent
     with refusals(file):
-        made = Path(tempfile.mkdtemp(prefix=f".{file.name}.", suffix=".part", dir=home))
+        folder = Path(tempfile.mkdtemp(prefix=f".{file.name}.", suffix=".part", dir=parent))
     try:
-        yield made
+        yield folder
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def move(part: Path, file: Path) -> None:

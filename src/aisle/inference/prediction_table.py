@@ -43,16 +43,22 @@ class PredictionTable:
         """Write one row per prediction; `titles` are those of the products."""
         self._writer.writerows(map(self._row, predictions, titles))
 
-    def _row(self, one: Prediction, title: str) -> Iterator[object]:
-        names = (*one.path, *[""] * (self.levels - len(one.path)))
-        others = " | ".join(f"{format_path(path)} ({round(c, 6)})" for path, c in one.alternatives)
-        yield from map(spreadsheet_text, (one.id, title, one.decision, format_path(one.path), *names))
-        yield round(one.path_confidence, 6)
-        yield from map(spreadsheet_text, (one.reason, one.rule, format_path(one.best)))
-        yield round(one.confidence[-1], 6)
+    def _row(self, prediction: Prediction, title: str) -> Iterator[object]:
+        names = (*prediction.path, *[""] * (self.levels - len(prediction.path)))
+        others = " | ".join(f"{format_path(path)} ({round(c, 6)})" for path, c in prediction.alternatives)
+        yield from map(
+            spreadsheet_text,
+            (prediction.id, title, prediction.decision, format_path(prediction.path), *names),
+        )
+        yield round(prediction.path_confidence, 6)
+        yield from map(spreadsheet_text, (prediction.reason, prediction.rule, format_path(prediction.best)))
+        yield round(prediction.confidence[-1], 6)
         yield spreadsheet_text(others)
-        yield "" if one.threshold is None else round(one.threshold, 6)
-        yield from map(spreadsheet_text, (" | ".join(one.problems), one.path_id, one.best_id, one.model_id))
+        yield "" if prediction.threshold is None else round(prediction.threshold, 6)
+        yield from map(
+            spreadsheet_text,
+            (" | ".join(prediction.problems), prediction.path_id, prediction.best_id, prediction.model_id),
+        )
 
 
 def titles_of(catalog: Catalog) -> Iterator[str]:

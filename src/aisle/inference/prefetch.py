@@ -20,14 +20,14 @@ def prefetch(work: Callable[[Item], Made], items: Iterable[Item], threads: int) 
     """`work` of each item, in order, so many at a time; at most one more than that waits to be taken, so that
     a stream is never held whole. A single item is worked on here and now. threads: 0 for none."""
     stream = iter(items)
-    some = [item for _, item in zip(range(2), stream, strict=False)]
-    if threads < 1 or len(some) < 2:
-        yield from map(work, chain(some, stream))
+    pair = [item for _, item in zip(range(2), stream, strict=False)]
+    if threads < 1 or len(pair) < 2:
+        yield from map(work, chain(pair, stream))
         return
     pool = ThreadPoolExecutor(threads, thread_name_prefix="aisle")
     waiting: deque[Future[Made]] = deque()
     try:
-        for item in chain(some, stream):
+        for item in chain(pair, stream):
             waiting.append(pool.submit(work, item))
             if len(waiting) > threads:
                 yield waiting.popleft().result()

@@ -48,12 +48,14 @@ def recalibrate(
     known = targets.node != -1
     rows = np.flatnonzero(known & ~seen)
     if not len(rows):
-        what = "was seen in training" if (known & seen).any() else "has a category"
+        condition = "was seen in training" if (known & seen).any() else "has a category"
         every = "every labelled row" if (known & seen).any() else "no row"
-        raise CatalogError(f"{every} {what}: a promise needs labelled rows that the model has not seen")
+        raise CatalogError(f"{every} {condition}: a promise needs labelled rows that the model has not seen")
     ruled = np.zeros(len(rows), bool)
     if predictor.rules is not None:
-        ruled = np.array([bool(one.rule) for one in predictor.predict_stream(catalog.select(rows))])
+        ruled = np.array(
+            [bool(prediction.rule) for prediction in predictor.predict_stream(catalog.select(rows))]
+        )
         if ruled.all():
             raise CatalogError("rules act on every labelled row: the guarantee needs rows that they leave")
         rows = rows[~ruled]
@@ -74,8 +76,8 @@ def recalibrate(
 def _sample(
     predictor: "BasePredictor", catalog: Catalog, targets: Targets, groups: np.ndarray, rows: np.ndarray
 ) -> Sample:
-    some = catalog.select(rows)
-    scores: Scores = predictor.score(some)
+    sample = catalog.select(rows)
+    scores: Scores = predictor.score(sample)
     return Sample(
-        scores, Targets(targets.node[rows], targets.exact[rows]), groups[rows], predictor.nearest(some)
+        scores, Targets(targets.node[rows], targets.exact[rows]), groups[rows], predictor.nearest(sample)
     )

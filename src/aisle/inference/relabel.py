@@ -56,9 +56,9 @@ def relabel(catalog: Catalog, changes: TaxonomyDiff, out: Path) -> Relabelled:
     form = category_format(catalog, *source_file(catalog), catalog.catalog_format)
     every, node = moves(changes), catalog.targets().node
     editor = _LabelCells(catalog, changes, form)
-    done = rewrite_catalog(catalog, out, editor)
+    result = rewrite_catalog(catalog, out, editor)
     labelled = node[node >= 0]
-    sure = np.array([move.sure for move in every])
+    is_sure = np.array([move.sure for move in every])
     same = np.array([
         m.sure and changes.old.nodes[i].path == changes.new.nodes[m.targets[0]].path
         for i, m in enumerate(every)
@@ -67,9 +67,9 @@ def relabel(catalog: Catalog, changes: TaxonomyDiff, out: Path) -> Relabelled:
         out,
         len(labelled),
         int(same[labelled].sum()),
-        int((sure & ~same)[labelled].sum()),
-        int((~sure)[labelled].sum()),
-        done.changed,
+        int((is_sure & ~same)[labelled].sum()),
+        int((~is_sure)[labelled].sum()),
+        result.changed,
         tuple(sorted(format_path(category.path) for category in editor.without_code)),
     )
 
@@ -87,10 +87,10 @@ class _LabelCells:
         self.without_code: set[ChosenCategory] = set()
         self._product, self._node = catalog.source_rows, catalog.targets().node
         self._cells: dict[int, tuple[str, ...] | None] = {}
-        for old, found in enumerate(moves(changes)):
-            if not found.sure:
+        for old, move in enumerate(moves(changes)):
+            if not move.sure:
                 continue
-            new = changes.new.nodes[found.targets[0]]
+            new = changes.new.nodes[move.targets[0]]
             before = changes.old.nodes[old]
             by_id = form.value == "id" and before.id != format_path(before.path)
             if before.path == new.path and not (by_id and before.id != new.id):

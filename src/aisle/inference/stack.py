@@ -89,16 +89,16 @@ class Stack:
 
     def score(self, scores: Sequence[np.ndarray], taxonomy: Taxonomy, counts: np.ndarray) -> np.ndarray:
         """(B, N) log-probabilities: the members' mean, with the mass of the candidates redistributed."""
-        found = candidates(scores, taxonomy, counts)
-        margin = np.asarray(self.booster.predict(found.features, raw_score=True))
+        features = candidates(scores, taxonomy, counts)
+        margin = np.asarray(self.booster.predict(features.features, raw_score=True))
         mean = mean_of(scores, np.full(len(scores), 1 / len(scores)))
         out = mean.copy()
         peak = np.full(len(out), -np.inf)
-        np.maximum.at(peak, found.row, margin)
-        share = np.exp(margin - peak[found.row])
-        total = np.bincount(found.row, share, minlength=len(out))
-        mass = np.bincount(found.row, np.exp(mean[found.row, found.terminal]), minlength=len(out))
-        out[found.row, found.terminal] = np.log(share / total[found.row] * mass[found.row])
+        np.maximum.at(peak, features.row, margin)
+        share = np.exp(margin - peak[features.row])
+        total = np.bincount(features.row, share, minlength=len(out))
+        mass = np.bincount(features.row, np.exp(mean[features.row, features.terminal]), minlength=len(out))
+        out[features.row, features.terminal] = np.log(share / total[features.row] * mass[features.row])
         return out
 
     def contributions(
@@ -109,16 +109,16 @@ class Stack:
         Returns:
             For each product SHAP values (LightGBM's `pred_contrib`), summed by group, and `expected`.
         """
-        found = candidates(scores, taxonomy, counts)
-        margin = np.asarray(self.booster.predict(found.features, raw_score=True))
-        shap = np.asarray(self.booster.predict(found.features, pred_contrib=True))  # (C, F + 1)
+        features = candidates(scores, taxonomy, counts)
+        margin = np.asarray(self.booster.predict(features.features, raw_score=True))
+        shap = np.asarray(self.booster.predict(features.features, pred_contrib=True))  # (C, F + 1)
         groups = [name.split(":")[0] for name in feature_names(self.members, taxonomy.depth)]
         by_product: list[dict[str, float]] = [{} for _ in range(len(scores[0]))]
-        for i in np.lexsort((margin, found.row)):  # the best candidate of each product comes last
+        for i in np.lexsort((margin, features.row)):  # the best candidate of each product comes last
             by_group = dict.fromkeys(groups, 0.0)
             for group, value in zip(groups, shap[i], strict=False):
                 by_group[group] += float(value)
-            by_product[found.row[i]] = by_group | {"expected": float(shap[i, -1])}
+            by_product[features.row[i]] = by_group | {"expected": float(shap[i, -1])}
         return by_product
 
     def importances(self, depth: int) -> dict[str, float]:
@@ -162,11 +162,11 @@ def fit_stack(
         MissingExtraError: LightGBM is not installed.
     """
     lightgbm = extra("lightgbm", "stack", "a stacked ensemble")
-    found = candidates(scores, taxonomy, counts)
-    right = terminal[found.row] == found.terminal
-    used = np.isin(found.row, found.row[right])  # products with the true terminal among the candidates
+    features = candidates(scores, taxonomy, counts)
+    right = terminal[features.row] == features.terminal
+    used = np.isin(features.row, features.row[right])  # products with the true terminal among the candidates
     names = [name.replace(":", "_").replace(" ", "_") for name in feature_names(members, taxonomy.depth)]
-    data = lightgbm.Dataset(found.features[used], right[used].astype(float), feature_name=names)
+    data = lightgbm.Dataset(features.features[used], right[used].astype(float), feature_name=names)
     parameters = {
         "objective": "binary", "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 40,
         "feature_fraction": 0.7, "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 5.0,

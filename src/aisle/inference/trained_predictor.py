@@ -129,14 +129,16 @@ class TrainedPredictor(SinglePredictor):
         """(N, D) vectors by view: of each terminal's name, and the mean of a few of its indexed products."""
         names = self.view_embeddings(name_products(self.taxonomy))
         means = {name: np.zeros_like(vectors) for name, vectors in names.items()}
-        for name, near in (self.knn_index.spaces if self.knn_index else {}).items():
-            found = [self.taxonomy.find(str(place)) for place in near.node_ids]
-            terminal = np.array([-1 if n is None else self.taxonomy.terminal_of[n] for n in found])
-            few = np.concatenate(
+        for name, space in (self.knn_index.spaces if self.knn_index else {}).items():
+            nodes = [self.taxonomy.find(str(node_id)) for node_id in space.node_ids]
+            terminal = np.array([-1 if n is None else self.taxonomy.terminal_of[n] for n in nodes])
+            neighbor_vectors = np.concatenate(
                 [np.flatnonzero(terminal == t)[:EXAMPLES] for t in np.unique(terminal[terminal >= 0])]
                 or [np.zeros(0, np.int64)]
             )
-            means[name] = update_means(near.vectors[few], terminal[few], means[name])
+            means[name] = update_means(
+                space.vectors[neighbor_vectors], terminal[neighbor_vectors], means[name]
+            )
         return names, means
 
     def _zero_shot_terminals(self) -> ZeroShot | None:

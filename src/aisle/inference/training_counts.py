@@ -15,17 +15,17 @@ from aisle.taxonomy import Taxonomy
 def count_training(taxonomy: Taxonomy, node: np.ndarray, before: Any = None) -> dict[str, Any]:
     """What a model's `results` keep. node: (n,) each training product's own node. before: the model that
     training went on from: of each category the larger number counts, as new files often hold the old rows."""
-    own = np.bincount(node[node >= 0], minlength=len(taxonomy))
+    counts_ = np.bincount(node[node >= 0], minlength=len(taxonomy))
     if before is not None:
-        own = np.maximum(own, _own_counts(before, taxonomy))
-    counts = {taxonomy.nodes[i].id: int(own[i]) for i in np.flatnonzero(own)}
+        counts_ = np.maximum(counts_, _own_counts(before, taxonomy))
+    counts = {taxonomy.nodes[i].id: int(counts_[i]) for i in np.flatnonzero(counts_)}
     return {"training_products": sum(counts.values()), "training_counts": counts}
 
 
 def training_products(model: Any) -> int | None:
     """The number of a model's training products; None where it does not know."""
-    found = _results(model).get("training_products")
-    return None if found is None else int(found)
+    count = _results(model).get("training_products")
+    return None if count is None else int(count)
 
 
 def training_counts(model: Any) -> np.ndarray:
@@ -44,7 +44,7 @@ def own_training_counts(model: Any) -> np.ndarray:
 
 
 def _own_counts(model: Any, tree: Taxonomy) -> np.ndarray:
-    own = np.zeros(len(tree), dtype=np.int64)
+    counts_ = np.zeros(len(tree), dtype=np.int64)
     counts = _results(model).get("training_counts")
     if counts is None:  # an older member, or one made by hand
         context = model.context
@@ -53,8 +53,8 @@ def _own_counts(model: Any, tree: Taxonomy) -> np.ndarray:
     for node_id, count in counts.items():
         node = tree.find(node_id)
         if node is not None:
-            own[node] += count
-    return own
+            counts_[node] += count
+    return counts_
 
 
 def _results(model: Any) -> Mapping[str, Any]:

@@ -79,12 +79,12 @@ class ZeroShot:
         known = np.setdiff1d(np.arange(logp.shape[1]), new)
         if not len(known):
             return logp
-        shown = np.isin(self.new, self.shown_ids)
+        has_example = np.isin(self.new, self.shown_ids)
         zero_shot = log_odds_of_new(self.named, logp, mean_cosine(spaces, self.names), known, new)
         few_shot = zero_shot
-        if shown.any():
+        if has_example.any():
             few_shot = log_odds_of_new(self.shown, logp, mean_cosine(spaces, self.means), known, new)
-        z = np.where(shown, few_shot, zero_shot)  # (B, K)
+        z = np.where(has_example, few_shot, zero_shot)  # (B, K)
         total = np.logaddexp(0.0, np.logaddexp.reduce(z, 1))[:, None]
         out = logp - np.logaddexp.reduce(logp[:, known], 1)[:, None] - total
         out[:, new] = z - total
@@ -101,15 +101,15 @@ class ZeroShot:
         number = {node: int(taxonomy.terminal_of[taxonomy.index(node)]) for node in set(ids)}
         terminal = np.array([number[node] for node in ids])
         means = {name: update_means(spaces[name], terminal, old) for name, old in self.means.items()}
-        shown = tuple(sorted({*self.shown_ids, *(set(ids) & set(self.new))}))
-        return replace(self, means=means, shown_ids=shown)
+        shown_ids = tuple(sorted({*self.shown_ids, *(set(ids) & set(self.new))}))
+        return replace(self, means=means, shown_ids=shown_ids)
 
     def save(self, folder: Path) -> None:
         """Write `zero_shot.json` and `zero_shot.safetensors`."""
         data = {"named": self.named, "shown": self.shown, "new": self.new, "shown_ids": self.shown_ids}
         (folder / "zero_shot.json").write_text(json.dumps(data, ensure_ascii=False))
-        named = (("names", self.names), ("means", self.means))
-        vectors = {f"{key}.{k}": v.astype(np.float16) for key, table in named for k, v in table.items()}
+        arrays = (("names", self.names), ("means", self.means))
+        vectors = {f"{key}.{k}": v.astype(np.float16) for key, table in arrays for k, v in table.items()}
         save_file(vectors, str(folder / "zero_shot.safetensors"))
 
     @classmethod
@@ -168,9 +168,9 @@ def mean_cosine(spaces: Spaces, terminals: Spaces) -> np.ndarray:
     count: np.ndarray | float = 0.0
     for name, vectors in terminals.items():
         product_has = np.abs(spaces[name]).sum(1, keepdims=True) > 0  # (B, 1)
-        both = product_has & (np.abs(vectors).sum(1) > 0)[None, :]  # (B, N)
-        total = total + unit(spaces[name]) @ unit(vectors).T * both
-        count = count + both
+        has_both = product_has & (np.abs(vectors).sum(1) > 0)[None, :]  # (B, N)
+        total = total + unit(spaces[name]) @ unit(vectors).T * has_both
+        count = count + has_both
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(total) / np.where(np.asarray(count) > 0, count, np.nan)
 
@@ -197,8 +197,8 @@ def log_odds_features(logp: np.ndarray, cosine: np.ndarray, known: np.ndarray, n
     filled = np.nan_to_num(cosine, nan=-1.0)
     margin = filled[:, new] - filled[:, known].max(1, keepdims=True)
     known_logp = logp[:, known]
-    sure = known_logp.max(1) - np.logaddexp.reduce(known_logp, 1)
-    return np.stack([np.ones_like(margin), margin, np.broadcast_to(sure[:, None], margin.shape)], 2)
+    confidence = known_logp.max(1) - np.logaddexp.reduce(known_logp, 1)
+    return np.stack([np.ones_like(margin), margin, np.broadcast_to(confidence[:, None], margin.shape)], 2)
 
 
 def fit(

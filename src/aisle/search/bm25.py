@@ -73,10 +73,10 @@ class Bm25Index:
         return out
 
     def _part(self, word: int) -> slice:
-        at = int(np.searchsorted(self._words, word))
-        if at == len(self._words) or self._words[at] != word:
+        index = int(np.searchsorted(self._words, word))
+        if index == len(self._words) or self._words[index] != word:
             return slice(0, 0)
-        return slice(int(self._first[at]), int(self._first[at + 1]))
+        return slice(int(self._first[index]), int(self._first[index + 1]))
 
 
 def score_all(parts: Sequence[Bm25Index], text: str) -> list[np.ndarray]:

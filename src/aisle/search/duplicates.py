@@ -120,7 +120,10 @@ def grouped(pairs: Iterable[DuplicatePair]) -> list[DuplicateGroup]:
     for pair in order:
         if group_of[pair.a] == group_of[pair.b]:
             by_group.setdefault(group_of[pair.a], []).append(pair)
-    groups = [DuplicateGroup(tuple(sorted(members[g])), tuple(own)) for g, own in by_group.items()]
+    groups = [
+        DuplicateGroup(tuple(sorted(members[g])), tuple(pairs_in_group))
+        for g, pairs_in_group in by_group.items()
+    ]
     return sorted(groups, key=lambda group: (-len(group.rows), group.rows))
 
 

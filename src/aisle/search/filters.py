@@ -117,17 +117,17 @@ class _Parser:
         self.tokens, self.position = list(self._tokens()), 0
 
     def _tokens(self) -> Iterator[_Token]:
-        at = 0
-        while at < len(self.where):
-            if self.where[at:].isspace():
+        position = 0
+        while position < len(self.where):
+            if self.where[position:].isspace():
                 break
-            match = _TOKEN.match(self.where, at)
+            match = _TOKEN.match(self.where, position)
             if match is None or match.lastgroup is None:
-                start = at + len(self.where[at:]) - len(self.where[at:].lstrip())
+                start = position + len(self.where[position:]) - len(self.where[position:].lstrip())
                 problem = "a quote that does not close" if self.where[start] in "'\"" else "not understood"
                 raise SearchError(f"--where: {problem}: {self.where[start : start + 30]!r}")
             yield _Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup))
-            at = match.end()
+            position = match.end()
 
     # -- the grammar: or of ands of comparisons -----------------------------------------------
 
@@ -204,9 +204,9 @@ class _Parser:
         name = _unquoted(token.text) if token.kind == "text" else token.text
         known = self.folded.get(name.casefold())
         if known is None:
-            near = did_you_mean(name, self.columns)
+            suggestion = did_you_mean(name, self.columns)
             fields = ", ".join(sorted(self.columns)[:20])
-            raise SearchError(f"--where: there is no field {name!r}.{near} Fields: {fields}")
+            raise SearchError(f"--where: there is no field {name!r}.{suggestion} Fields: {fields}")
         return known, self.columns[known]
 
     def value(self, name: str, column: FilterColumn, operator: str) -> str | float:
@@ -257,8 +257,8 @@ class _Parser:
 
     def wrong(self, expected: str) -> SearchError:
         token = self.peek()
-        there = repr(self.where[token.at : token.at + 30]) if token.kind else "the end"
-        return SearchError(f"--where: expected {expected}, found {there}")
+        actual = repr(self.where[token.at : token.at + 30]) if token.kind else "the end"
+        return SearchError(f"--where: expected {expected}, found {actual}")
 
 
 def _unquoted(text: str) -> str:

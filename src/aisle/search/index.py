@@ -160,13 +160,17 @@ class Index:
         depth = max(DEPTH, 2 * k)
         ranked = []
         for vector, text in zip(vectors, words, strict=True):
-            near = store.nearest(vector, depth, condition) if vector is not None else []
+            neighbors = store.nearest(vector, depth, condition) if vector is not None else []
             matching = store.matching(text, depth, condition) if text else []
             # A row found only by its words gets its cosine too, rather than 0.
-            if vector is not None and near and matching:
-                known = {scored.row for scored in near}
-                near += store.cosines(vector, [scored.row for scored in matching if scored.row not in known])
-            ranked.append(fuse(near, matching) if near and matching else by_score(near, matching))
+            if vector is not None and neighbors and matching:
+                known = {scored.row for scored in neighbors}
+                neighbors += store.cosines(
+                    vector, [scored.row for scored in matching if scored.row not in known]
+                )
+            ranked.append(
+                fuse(neighbors, matching) if neighbors and matching else by_score(neighbors, matching)
+            )
         return self._hits([rows[:k] for rows in ranked], store)
 
     def count(self, where: str | None = None) -> int:
@@ -197,8 +201,8 @@ class Index:
         vector = store.vector(row)
         if not vector.any():
             raise SearchError(f"product {product!r} has no vector: it held nothing that the model reads")
-        near = store.nearest(vector, k + 1, self.condition(where, store))
-        ranked = by_score([scored for scored in near if scored.row != row], [])
+        neighbors = store.nearest(vector, k + 1, self.condition(where, store))
+        ranked = by_score([scored for scored in neighbors if scored.row != row], [])
         return self._hits([ranked[:k]], store)[0]
 
     def get(self, product: str) -> Hit | None:
@@ -216,14 +220,14 @@ class Index:
         if where is None or not where.strip():
             return None
         condition = parse(where, self.manifest.columns)
-        wanted = [str(t.values[0]) for t in field_tests(condition) if t.operator == "under"]
-        if wanted and not store.matches(condition):
+        prefixes = [str(t.values[0]) for t in field_tests(condition) if t.operator == "under"]
+        if prefixes and not store.matches(condition):
             known = store.category_paths()
             parts = {name for path in known for name in path.split(DELIMITER)}
-            for name in wanted:
+            for name in prefixes:
                 if not any(f"{DELIMITER}{name}{DELIMITER}" in f"{DELIMITER}{p}{DELIMITER}" for p in known):
-                    near = did_you_mean(name, [*parts, *known])
-                    raise SearchError(f"--where: no product of {self.folder} is under {name!r}.{near}")
+                    suggestion = did_you_mean(name, [*parts, *known])
+                    raise SearchError(f"--where: no product of {self.folder} is under {name!r}.{suggestion}")
         return condition
 
     def _vectors(self, queries: list[Product], words: list[str]) -> list[np.ndarray | None]:

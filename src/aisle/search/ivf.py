@@ -49,22 +49,22 @@ def arrange(vectors: np.ndarray) -> tuple[InvertedLists, np.ndarray]:
     sample = np.ascontiguousarray(vectors[np.sort(rows)])
     centroids = sample[rng.choice(len(sample), count, replace=False)].copy()
     for _ in range(_KMEANS_STEPS):
-        near = _assign(sample, centroids)
-        order = np.argsort(near, kind="stable")
-        filled, first = np.unique(near[order], return_index=True)
+        assigned = _assign(sample, centroids)
+        order = np.argsort(assigned, kind="stable")
+        filled, first = np.unique(assigned[order], return_index=True)
         centroids[filled] = np.add.reduceat(sample[order], first, axis=0)
         # A centroid without rows is moved to a random row.
         empty = np.setdiff1d(np.arange(count), filled)
         centroids[empty] = sample[rng.choice(len(sample), len(empty))]
         centroids /= np.linalg.norm(centroids, axis=1, keepdims=True).clip(min=1e-12)
-    near = _assign(vectors, centroids)
-    order = np.argsort(near, kind="stable")
-    starts = np.searchsorted(near[order], np.arange(count + 1))
+    assigned = _assign(vectors, centroids)
+    order = np.argsort(assigned, kind="stable")
+    starts = np.searchsorted(assigned[order], np.arange(count + 1))
     return InvertedLists(centroids, starts.astype(np.int64)), order
 
 
 def _assign(vectors: np.ndarray, centroids: np.ndarray) -> np.ndarray:
-    near = np.empty(len(vectors), np.int64)
+    assigned = np.empty(len(vectors), np.int64)
     for start in range(0, len(vectors), _BATCH_SIZE):
-        near[start : start + _BATCH_SIZE] = (vectors[start : start + _BATCH_SIZE] @ centroids.T).argmax(1)
-    return near
+        assigned[start : start + _BATCH_SIZE] = (vectors[start : start + _BATCH_SIZE] @ centroids.T).argmax(1)
+    return assigned

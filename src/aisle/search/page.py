@@ -67,8 +67,8 @@ def order_of(hits: Sequence[Hit]) -> Order:
 
 def title_of(hit: Hit) -> str:
     """Title of a hit: its title or name, else its first field, else its id."""
-    named = hit.fields.get("title") or hit.fields.get("name") or next(iter(hit.fields.values()), "")
-    return " ".join(named.split()) or hit.id
+    title = hit.fields.get("title") or hit.fields.get("name") or next(iter(hit.fields.values()), "")
+    return " ".join(title.split()) or hit.id
 
 
 def _card(hit: Hit) -> Card:
@@ -79,5 +79,5 @@ def _card(hit: Hit) -> Card:
         except ImageError as error:
             problem = str(error)
     fields = [(name, " ".join(value.split())) for name, value in hit.fields.items()]
-    shown = [(name, value) for name, value in fields if name not in _NOT_LISTED and len(value) <= _LONG]
-    return Card(hit, title_of(hit), src, problem, shown[:_SHOWN])
+    listed = [(name, value) for name, value in fields if name not in _NOT_LISTED and len(value) <= _LONG]
+    return Card(hit, title_of(hit), src, problem, listed[:_SHOWN])

@@ -22,20 +22,20 @@ class RankedRow(NamedTuple):
     words: float | None
 
 
-def fuse(near: Sequence[tuple[int, float]], matching: Sequence[tuple[int, float]]) -> list[RankedRow]:
+def fuse(by_vector: Sequence[tuple[int, float]], by_words: Sequence[tuple[int, float]]) -> list[RankedRow]:
     """Sort rows by the mean of their cosine and their BM25 score divided by the highest.
 
     Reciprocal rank fusion (Cormack, Clarke & Büttcher, SIGIR 2009) was worse than words alone for queries of
     exact words (docs/lab-notes.md).
 
     Args:
-        near: Rows and their cosines.
-        matching: Rows and their BM25 scores.
+        by_vector: Rows and their cosines.
+        by_words: Rows and their BM25 scores.
 
     Returns:
         Rows of both, best first.
     """
-    similarity, words = dict(near), dict(matching)
+    similarity, words = dict(by_vector), dict(by_words)
     best = max(words.values(), default=0.0) or 1.0
     ranked = [
         RankedRow(
@@ -49,13 +49,15 @@ def fuse(near: Sequence[tuple[int, float]], matching: Sequence[tuple[int, float]
     return sorted(ranked, key=lambda ranked_row: (-ranked_row.score, ranked_row.row))
 
 
-def by_score(near: Sequence[tuple[int, float]], matching: Sequence[tuple[int, float]]) -> list[RankedRow]:
+def by_score(
+    by_vector: Sequence[tuple[int, float]], by_words: Sequence[tuple[int, float]]
+) -> list[RankedRow]:
     """Convert a single ranking; at least one of the two is empty.
 
     Args:
-        near: Rows and their cosines, best first.
-        matching: Rows and their BM25 scores, best first.
+        by_vector: Rows and their cosines, best first.
+        by_words: Rows and their BM25 scores, best first.
     """
-    if matching:
-        return [RankedRow(row, score, None, score) for row, score in matching]
-    return [RankedRow(row, score, score, None) for row, score in near]
+    if by_words:
+        return [RankedRow(row, score, None, score) for row, score in by_words]
+    return [RankedRow(row, score, score, None) for row, score in by_vector]

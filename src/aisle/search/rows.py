@@ -92,7 +92,7 @@ def schema(columns: Mapping[str, FilterColumn], dim: int) -> pa.Schema:
         dim: Width of a vector.
     """
     kinds = {"number": pa.float64(), "text": pa.string()}
-    own = {column.key for column in _OWN.values()}
+    reserved = {column.key for column in _OWN.values()}
     return pa.schema(
         [
             pa.field("id", pa.string()),
@@ -105,7 +105,7 @@ def schema(columns: Mapping[str, FilterColumn], dim: int) -> pa.Schema:
             pa.field("image_path", pa.string()),
             pa.field("image_data", pa.binary()),
             pa.field("vector", pa.list_(pa.float32(), dim)),
-            *(pa.field(c.key, kinds[c.kind]) for c in columns.values() if c.key not in own),
+            *(pa.field(c.key, kinds[c.kind]) for c in columns.values() if c.key not in reserved),
         ]
     )
 

@@ -79,14 +79,14 @@ class IndexStore:
     ) -> None:
         self.folder, self.manifest = folder, manifest
         numbers = {v.number: v for v in manifest.versions}
-        wanted = numbers.get(version) if version is not None else manifest.versions[-1]
-        if wanted is None:
+        number = numbers.get(version) if version is not None else manifest.versions[-1]
+        if number is None:
             raise SearchError(f"{folder} has no version {version}; it keeps {', '.join(map(str, numbers))}")
-        self.version = wanted
+        self.version = number
         open_ones = known or {}
-        self.segments = [open_ones.get(part.name) or Segment(folder, part.name) for part in wanted.parts]
+        self.segments = [open_ones.get(part.name) or Segment(folder, part.name) for part in number.parts]
         self._tombstones = [
-            np.load(folder / p.tombstones) if p.tombstones else np.zeros(0, np.int64) for p in wanted.parts
+            np.load(folder / p.tombstones) if p.tombstones else np.zeros(0, np.int64) for p in number.parts
         ]
         self._first = np.cumsum([0, *map(len, self.segments)])
 
@@ -201,7 +201,7 @@ class IndexStore:
     def cosines(self, vector: np.ndarray, rows: Sequence[int]) -> list[ScoredRow]:
         """Cosines of rows with a vector (D,) of length 1; rows without a vector are left out."""
         pairs = ((row, self.vector(row)) for row in rows)
-        return [ScoredRow(row, float(own @ vector)) for row, own in pairs if own.any()]
+        return [ScoredRow(row, float(stored @ vector)) for row, stored in pairs if stored.any()]
 
     def _row(self, row: int) -> StoredRow:
         i = int(np.searchsorted(self._first, row, side="right")) - 1
@@ -316,8 +316,8 @@ def _drop_replaced(folder: Path) -> None:
 
 def new_version(number: int, parts: Sequence[SegmentRef]) -> IndexVersion:
     """A version with the current time."""
-    made = datetime.now(UTC).isoformat(timespec="seconds")
-    return IndexVersion(number, sum(part.rows for part in parts), made, tuple(parts))
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    return IndexVersion(number, sum(part.rows for part in parts), created, tuple(parts))
 
 
 def sweep(folder: Path, versions: Sequence[IndexVersion]) -> None:
@@ -327,10 +327,10 @@ def sweep(folder: Path, versions: Sequence[IndexVersion]) -> None:
         folder: Folder of the index.
         versions: Versions to keep.
     """
-    named = {part.name for version in versions for part in version.parts}
-    named |= {part.tombstones for version in versions for part in version.parts}
+    in_use = {part.name for version in versions for part in version.parts}
+    in_use |= {part.tombstones for version in versions for part in version.parts}
     for file in [*folder.glob("rows-*"), *folder.glob("tombstones-*.npy")]:
-        if file.name not in named and file.name.split(".")[0] not in named:
+        if file.name not in in_use and file.name.split(".")[0] not in in_use:
             file.unlink(missing_ok=True)
 
 

@@ -40,14 +40,14 @@ def similar_texts(titles: Sequence[str], descriptions: Sequence[str]) -> tuple[n
     similar = similarity >= MIN_SIMILARITY
     pairs, similarity = pairs[similar], similarity[similar]
     # Descriptions may be boilerplate that differs in the title only.
-    near = _cosines(_tfidf(normalized)[0], pairs) >= MIN_TITLE_SIMILARITY
-    return pairs[near], similarity[near]
+    is_similar = _cosines(_tfidf(normalized)[0], pairs) >= MIN_TITLE_SIMILARITY
+    return pairs[is_similar], similarity[is_similar]
 
 
 def _cosines(matrix: Any, pairs: np.ndarray) -> np.ndarray:
     parts = np.array_split(pairs, max(1, len(pairs) // 20_000))
-    found = [np.asarray(matrix[p[:, 0]].multiply(matrix[p[:, 1]]).sum(1)).ravel() for p in parts]
-    return np.concatenate(found)
+    cosines = [np.asarray(matrix[p[:, 0]].multiply(matrix[p[:, 1]]).sum(1)).ravel() for p in parts]
+    return np.concatenate(cosines)
 
 
 def _tfidf(texts: Sequence[str]) -> tuple[Any, np.ndarray]:
@@ -68,22 +68,22 @@ def _tfidf(texts: Sequence[str]) -> tuple[Any, np.ndarray]:
 def _candidates(texts: Sequence[str]) -> np.ndarray:
     """(E, 2) pairs that share a band of their MinHash signatures (Broder 1997; Leskovec et al., ch. 3)."""
     keys = [word_keys(text) for text in texts]
-    filled = np.array([i for i, own in enumerate(keys) if own], np.int64)
+    filled = np.array([i for i, row_keys in enumerate(keys) if row_keys], np.int64)
     if len(filled) < 2:
         return np.zeros((0, 2), np.int64)
     sizes = [len(keys[i]) for i in filled]
     flat = np.concatenate([np.array(keys[i], np.uint64) for i in filled])
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     rng = np.random.default_rng(0)
-    found: list[np.ndarray] = []
+    pairs: list[np.ndarray] = []
     for _ in range(_BANDS):
         band = np.zeros(len(filled), np.uint64)
         for _ in range(_ROWS):
             a, b = (np.uint64(x) for x in rng.integers(1, _PRIME, 2))
             minimum = np.minimum.reduceat((flat * a + b) % np.uint64(_PRIME), starts)
             band = band * np.uint64(_PRIME) + minimum
-        found.append(filled[within_buckets(band, _MAX_BUCKET)])
-    return np.unique(np.concatenate(found), axis=0)
+        pairs.append(filled[within_buckets(band, _MAX_BUCKET)])
+    return np.unique(np.concatenate(pairs), axis=0)
 
 
 def within_buckets(values: np.ndarray, max_size: int) -> np.ndarray:

@@ -114,10 +114,10 @@ def allowed_hosts(settings: ServerSettings) -> frozenset[str]:
 
 
 def _host_name(name: str) -> str:
-    found = parse_host(f"[{name}]" if is_address(name) and ":" in name else name)
-    if found is None:
+    host = parse_host(f"[{name}]" if is_address(name) and ":" in name else name)
+    if host is None:
         raise ServerError(f"--allow-host {name}: give a name such as shop.example")
-    return found[0]
+    return host[0]
 
 
 @asynccontextmanager

@@ -138,7 +138,10 @@ class Client:
                     result["id"],
                     _prediction(result["prediction"]) if result["prediction"] else None,
                     result["error"]["message"] if result["error"] else None,
-                    {name: _prediction(one) for name, one in (result.get("models") or {}).items()},
+                    {
+                        name: _prediction(prediction)
+                        for name, prediction in (result.get("models") or {}).items()
+                    },
                 )
 
     def suggest(
@@ -156,10 +159,11 @@ class Client:
             ServerResponseError: The server refuses or cannot be reached.
         """
         body = {"title": title, "count": count, "fields": dict(fields or {}), "finished": finished}
-        found = self._request("POST", "/v1/suggest", json=body)
-        token = found.get("token")
+        response = self._request("POST", "/v1/suggest", json=body)
+        token = response.get("token")
         return [
-            Suggestion(**{**one, "path": tuple(one["path"]), "token": token}) for one in found["suggestions"]
+            Suggestion(**{**suggestion, "path": tuple(suggestion["path"]), "token": token})
+            for suggestion in response["suggestions"]
         ]
 
     def search(
@@ -189,15 +193,17 @@ class Client:
             "where": where,
             "count": count,
         }
-        found = self._request("POST", "/v1/search", json=body)["products"]
-        for hit in found:
+        hits = self._request("POST", "/v1/search", json=body)["products"]
+        for hit in hits:
             del hit["images"]
-        return [SearchHit(**{**hit, "category": tuple(hit["category"])}) for hit in found]
+        return [SearchHit(**{**hit, "category": tuple(hit["category"])}) for hit in hits]
 
     def taxonomy(self, model: str | None = None) -> Taxonomy:
         """The tree of a model; the live one's for None."""
-        found = self._request("GET", "/v1/taxonomy", params={"model": model} if model else {})
-        return Taxonomy(Node(one["id"], tuple(one["path"]), one["assignable"]) for one in found["nodes"])
+        response = self._request("GET", "/v1/taxonomy", params={"model": model} if model else {})
+        return Taxonomy(
+            Node(node["id"], tuple(node["path"]), node["assignable"]) for node in response["nodes"]
+        )
 
     def feedback(
         self,
@@ -226,7 +232,9 @@ class Client:
         body = {
             "product": _product_json(product),
             "chosen": chosen if isinstance(chosen, str) else DELIMITER.join(chosen),
-            "suggested": [{"id": one.id, "confidence": one.confidence} for one in suggested],
+            "suggested": [
+                {"id": suggestion.id, "confidence": suggestion.confidence} for suggestion in suggested
+            ],
             "how": how,
             "token": suggested[0].token if suggested else None,
             "person": person,
@@ -300,7 +308,8 @@ def _prediction(data: dict[str, Any]) -> Prediction:
     """The inverse of `Prediction.to_dict`."""
     path = {name: tuple(data[name].split(DELIMITER)) if data[name] else () for name in ("best", "path")}
     alternatives = tuple(
-        Alternative(tuple(one["path"].split(DELIMITER)), one["confidence"]) for one in data["alternatives"]
+        Alternative(tuple(alternative["path"].split(DELIMITER)), alternative["confidence"])
+        for alternative in data["alternatives"]
     )
     rest = {"confidence": tuple(data["confidence"]), "problems": tuple(data["problems"])}
     return Prediction(**{**data, **path, **rest, "alternatives": alternatives})

@@ -35,10 +35,10 @@ def read_golden_set(file: Path, model: Any = None) -> list[Product]:
     rows = np.flatnonzero(~catalog.fatal)
     if catalog.split is not None and "test" in set(catalog.split):
         rows = np.flatnonzero(~catalog.fatal & (catalog.split == "test"))
-    found = [product for product in (catalog[int(row)] for row in rows) if product.categories]
-    if not found:
+    products = [product for product in (catalog[int(row)] for row in rows) if product.categories]
+    if not products:
         raise ServerError(f"{file}: no row has a category to compare models by")
-    return found
+    return products
 
 
 async def compare_on_golden_set(
@@ -48,8 +48,8 @@ async def compare_on_golden_set(
     predictions: list[list[Any]] = [[], []]
     for start in range(0, len(products), CHUNK):
         chunk = products[start : start + CHUNK]
-        for served, found in zip((live, candidate), predictions, strict=True):
-            found += await asyncio.wrap_future(batcher.submit(served.predict, chunk, max_wait_s=math.inf))
+        for served, predicted in zip((live, candidate), predictions, strict=True):
+            predicted += await asyncio.wrap_future(batcher.submit(served.predict, chunk, max_wait_s=math.inf))
     return await run_in_threadpool(_compare, products, live, candidate, predictions)
 
 
@@ -57,8 +57,8 @@ def _compare(
     products: list[Product], live: ServedModel, candidate: ServedModel, predictions: list[list[Any]]
 ) -> ComparisonOut:
     first, second = (
-        np.array([_is_correct(served.taxonomy, *pair) for pair in zip(found, products, strict=True)])
-        for served, found in zip((live, candidate), predictions, strict=True)
+        np.array([_is_correct(served.taxonomy, *pair) for pair in zip(predicted, products, strict=True)])
+        for served, predicted in zip((live, candidate), predictions, strict=True)
     )
     difference, low, high = (round(float(x), 6) for x in paired_bootstrap(second, first))
     return ComparisonOut(

@@ -13,10 +13,10 @@ Host = tuple[str, int | None]
 
 def parse_host(text: str) -> Host | None:
     """`Shop.example:8000` -> `("shop.example", 8000)`, `[::1]` -> `("::1", None)`; None if malformed."""
-    found = _HOST.fullmatch(text)
-    if found is None:
+    match = _HOST.fullmatch(text)
+    if match is None:
         return None
-    name, port = found["name"].lower(), None if found["port"] is None else int(found["port"])
+    name, port = match["name"].lower(), None if match["port"] is None else int(match["port"])
     if port is not None and port > 65535:
         return None
     if name.startswith("["):
@@ -26,17 +26,17 @@ def parse_host(text: str) -> Host | None:
 
 def is_origin(text: str) -> bool:
     """Whether `text` is an origin as browsers send it: `null`, or a scheme, a host and at most a port."""
-    found = _ORIGIN.fullmatch(text)
-    return text == "null" or (found is not None and parse_host(found["host"]) is not None)
+    match = _ORIGIN.fullmatch(text)
+    return text == "null" or (match is not None and parse_host(match["host"]) is not None)
 
 
 def same_origin(origin: str, host: Host | None) -> bool:
     """Whether a page of this origin was served by this host and port."""
-    found = _ORIGIN.fullmatch(origin)
-    other = parse_host(found["host"]) if found else None
-    if found is None or other is None or host is None:
+    match = _ORIGIN.fullmatch(origin)
+    other = parse_host(match["host"]) if match else None
+    if match is None or other is None or host is None:
         return False
-    default = _PORTS.get(found["scheme"].lower())
+    default = _PORTS.get(match["scheme"].lower())
     return (other[0], other[1] or default) == (host[0], host[1] or default)
 
 

@@ -73,12 +73,12 @@ class RequestMiddleware:
             await self.app(scope, receive, send)
             return
         headers = _headers(scope)
-        given = headers.get(b"x-request-id", "")
-        request_id = given if _REQUEST_ID.match(given) else uuid.uuid4().hex[:16]
+        header_id = headers.get(b"x-request-id", "")
+        request_id = header_id if _REQUEST_ID.match(header_id) else uuid.uuid4().hex[:16]
         scope.setdefault("state", {})["request_id"] = request_id
         body = _LimitedBody(self, receive, headers)
         sender = _Sender(send, request_id, body, self.limits.send_timeout_s)
-        began = time.perf_counter()
+        start = time.perf_counter()
         try:
             refusal = self._refuse(scope, headers) or self._refuse_busy(scope)
             if refusal is not None:
@@ -96,7 +96,7 @@ class RequestMiddleware:
             await sender.fail(500, "internal", "the server failed; its log has the reason under this id")
         finally:
             self.body_bytes -= body.total
-            self._record(scope, sender.status, time.perf_counter() - began, request_id)
+            self._record(scope, sender.status, time.perf_counter() - start, request_id)
 
     def _refuse(self, scope: Scope, headers: dict[bytes, str]) -> tuple[int, str, str] | None:
         client = scope.get("client")
@@ -111,8 +111,8 @@ class RequestMiddleware:
         if origin is not None and not is_origin(origin):
             return 400, "bad_header", "Origin has to be a scheme, a name and a port at most, or null"
         writes = scope["method"] not in ("GET", "HEAD", "OPTIONS")
-        own = origin is None or same_origin(origin, host)
-        if writes and not own and origin not in self.origins:
+        is_same_origin = origin is None or same_origin(origin, host)
+        if writes and not is_same_origin and origin not in self.origins:
             return 403, "foreign_origin", "pages of other sites may not write here; see --allow-origin"
         length = headers.get(b"content-length", "")
         if length.isdecimal() and int(length[:20]) > self.limits.max_body_bytes:
@@ -123,8 +123,8 @@ class RequestMiddleware:
         path, limits = scope["path"], self.limits
         if path in _OPERATIONS or path == "/" or path.startswith(_PAGES):
             return None
-        many = self.active_requests >= limits.max_concurrent_requests
-        if not many and self.lag_monitor.lag_s < limits.max_loop_lag_s:
+        is_full = self.active_requests >= limits.max_concurrent_requests
+        if not is_full and self.lag_monitor.lag_s < limits.max_loop_lag_s:
             return None
         return 503, "busy", "more comes than can be read; ask again in 1 s"
 
@@ -151,11 +151,11 @@ class RequestMiddleware:
 
 def _headers(scope: Scope) -> dict[bytes, str]:
     """By name; repeated headers are joined by commas."""
-    found: dict[bytes, str] = {}
+    values: dict[bytes, str] = {}
     for name, value in scope["headers"]:
         text = value.decode("latin-1")
-        found[name] = f"{found[name]}, {text}" if name in found else text
-    return found
+        values[name] = f"{values[name]}, {text}" if name in values else text
+    return values
 
 
 class SlowReaderError(Exception):

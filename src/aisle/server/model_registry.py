@@ -93,9 +93,9 @@ class ServedModel:
         for folder in (self.folder, self.folder.parent):
             file = folder / "report" / "report.json"
             try:
-                found = json.loads(file.read_text("utf-8"))
-                if found["model_id"] == self.model_id.split("@")[0]:  # at any point of its curve
-                    return found
+                report = json.loads(file.read_text("utf-8"))
+                if report["model_id"] == self.model_id.split("@")[0]:  # at any point of its curve
+                    return report
             except FileNotFoundError:
                 continue
             except (OSError, ValueError, KeyError, TypeError) as error:
@@ -139,11 +139,13 @@ class RegistryState:
         Raises:
             ApiError: There is no such model.
         """
-        found = self.models.get(name or self.live)
-        if found is None:
-            near, known = did_you_mean(str(name), self.models), ", ".join(self.models)
-            raise ApiError(404, "no_such_model", f"there is no model {name!r} (there are: {known}).{near}")
-        return found
+        served = self.models.get(name or self.live)
+        if served is None:
+            suggestion, known = did_you_mean(str(name), self.models), ", ".join(self.models)
+            raise ApiError(
+                404, "no_such_model", f"there is no model {name!r} (there are: {known}).{suggestion}"
+            )
+        return served
 
 
 class ModelRegistry:

@@ -114,10 +114,10 @@ class ProductParser:
             BusyError: Too many requests are fetching images.
         """
         parsed = [_parse(value) for value in raw]
-        with self._fetching([one for one in parsed if isinstance(one, ProductIn)]) as fetcher:
+        with self._fetching([product for product in parsed if isinstance(product, ProductIn)]) as fetcher:
             return [
-                self._item(number, value, one, files, fetcher)
-                for number, (value, one) in enumerate(zip(raw, parsed, strict=True), 1)
+                self._item(number, value, product, files, fetcher)
+                for number, (value, product) in enumerate(zip(raw, parsed, strict=True), 1)
             ]
 
     def product(self, sent: ProductIn) -> ParsedProduct:
@@ -143,9 +143,9 @@ class ProductParser:
         files: Mapping[str, bytes],
         fetcher: RequestFetcher | None,
     ) -> ParsedItem:
-        given = value.get("id") if isinstance(value, dict) else None
-        has_id = isinstance(given, str) and bool(given)
-        name = clean(given[:200]) if isinstance(given, str) and given else str(number)
+        product_id = value.get("id") if isinstance(value, dict) else None
+        has_id = isinstance(product_id, str) and bool(product_id)
+        name = clean(product_id[:200]) if isinstance(product_id, str) and product_id else str(number)
         try:
             if isinstance(sent, ItemError):
                 raise sent
@@ -162,18 +162,20 @@ class ProductParser:
             raise ItemError("too_many_images", f"at most {self.limits.max_images} images a product")
         images: list[ImageRef] = []
         missing: list[MissingImage] = []
-        for number, given in enumerate(sent.images, 1):
+        for number, sent_image in enumerate(sent.images, 1):
             try:
-                image = ImageRef(data=self._bytes(given, files, fetcher))
+                image = ImageRef(data=self._bytes(sent_image, files, fetcher))
                 decode(image, _CHECK_SIDE)
                 images.append(image)
             except (FetchError, ImageError) as error:
-                url = None if given.url is None else clean(given.url)
+                url = None if sent_image.url is None else clean(sent_image.url)
                 missing.append(MissingImage(number, url, clean(str(error))))
             except ItemError as error:
                 raise ItemError(error.code, f"image {number}: {error}") from error
-        own = {"title": sent.title, "description": sent.description}
-        fields = clean_texts(sent.fields | {name: text for name, text in own.items() if text is not None})
+        own_fields = {"title": sent.title, "description": sent.description}
+        fields = clean_texts(
+            sent.fields | {name: text for name, text in own_fields.items() if text is not None}
+        )
         return ParsedProduct(Product(name, fields, tuple(images)), tuple(missing))
 
     def _bytes(self, image: ImageIn, files: Mapping[str, bytes], fetcher: RequestFetcher | None) -> bytes:
@@ -215,8 +217,8 @@ def image_keys(sent: ProductIn, product: Product, files: Mapping[str, bytes] | N
         return [content_hash(image.read()) for image in product.images]
     keys = []
     for image in sent.images:
-        given = image.file is not None
-        data = (files or {}).get(image.file or "", b"") if given else _decode_base64(image.base64 or "")
+        has_file = image.file is not None
+        data = (files or {}).get(image.file or "", b"") if has_file else _decode_base64(image.base64 or "")
         keys.append(image.url or content_hash(data))
     return keys
 

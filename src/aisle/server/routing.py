@@ -144,10 +144,10 @@ def _refuse_constant(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _count_values(body: bytes, enough: int) -> int:
-    """Values and keys of some JSON, counted up to about `enough`."""
-    found, start, in_string = 1, 0, False
-    while start < len(body) and found <= enough:
+def _count_values(body: bytes, limit: int) -> int:
+    """Values and keys of some JSON, counted up to about `limit`."""
+    count, start, in_string = 1, 0, False
+    while start < len(body) and count <= limit:
         end = start + _CHUNK
         chunk = body[start:end]
         if (len(chunk) - len(chunk.rstrip(b"\\"))) % 2:  # never split an escape
@@ -155,7 +155,7 @@ def _count_values(body: bytes, enough: int) -> int:
             chunk = body[start:end]
         parts = chunk.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
         outside = b"".join(parts[in_string::2])
-        found += sum(map(outside.count, (b",", b":", b"[", b"{")))
+        count += sum(map(outside.count, (b",", b":", b"[", b"{")))
         in_string ^= len(parts) % 2 == 0
         start = end
-    return found
+    return count

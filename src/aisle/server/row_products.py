@@ -59,9 +59,11 @@ def predict_rows(predictor: Any, products: Sequence[Product]) -> list[Prediction
         predictor: The model.
         products: B `RowProduct`s.
     """
-    rows = [one for one in products if isinstance(one, RowProduct)]
-    fatal = np.array([one.fatal for one in rows], bool)
-    problems = [one.row_problems for one in rows]
+    rows = [product for product in products if isinstance(product, RowProduct)]
+    fatal = np.array([product.fatal for product in rows], bool)
+    problems = [product.row_problems for product in rows]
     return list(
-        predictor.predict_stream(ProductRows(list(rows), problems, fatal, [one.source for one in rows]))
+        predictor.predict_stream(
+            ProductRows(list(rows), problems, fatal, [product.source for product in rows])
+        )
     )

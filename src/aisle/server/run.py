@@ -107,6 +107,6 @@ def _bind(settings: ServerSettings) -> socket.socket:
         address.bind((settings.host, settings.port))
     except OSError as error:
         address.close()
-        why = (error.strerror or str(error)).lower()
-        raise ServerError(f"cannot listen at {settings.host}, port {settings.port}: {why}") from error
+        reason = (error.strerror or str(error)).lower()
+        raise ServerError(f"cannot listen at {settings.host}, port {settings.port}: {reason}") from error
     return address

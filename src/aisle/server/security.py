@@ -37,12 +37,12 @@ class RateLimiter:
 
     def acquire(self, caller: str, cost: float = 1.0) -> float:
         """Seconds until the request would be allowed; 0 if it is."""
-        now = time.monotonic()
+        current = time.monotonic()
         with self._lock:
-            left, at = self._left.pop(caller, (float(self.burst), now))
-            left = min(self.burst, left + (now - at) * self.rate)
+            left, refilled = self._left.pop(caller, (float(self.burst), current))
+            left = min(self.burst, left + (current - refilled) * self.rate)
             allowed = left >= min(cost, self.burst)
-            self._left[caller] = (left - cost if allowed else left, now)
+            self._left[caller] = (left - cost if allowed else left, current)
             if len(self._left) > _MAX_CALLERS:
                 self._left.popitem(last=False)
         return 0.0 if allowed else (cost - left) / self.rate
@@ -79,8 +79,10 @@ class RequireRole(PreBodyCheck):
         caller = key.id if key and key.id else _address(request)
         _limit_rate(server, caller, 1 if key else _WRONG_KEY_COST)
         if key is None:
-            why = "this key is unknown or revoked" if secret else "a key is needed: Authorization: Bearer …"
-            raise ApiError(401, "unauthorized", why, {"WWW-Authenticate": "Bearer"})
+            reason = (
+                "this key is unknown or revoked" if secret else "a key is needed: Authorization: Bearer …"
+            )
+            raise ApiError(401, "unauthorized", reason, {"WWW-Authenticate": "Bearer"})
         request.state.person = key.person
         if not key.has_role(self.role):
             raise ApiError(403, "forbidden", f"this needs a key of role {self.role}; yours is {key.role}")
@@ -110,11 +112,11 @@ class ThrottleLogin(PreBodyCheck):
 
 def _basic_password(request: Request) -> str | None:
     """The password of HTTP Basic authentication, by which Label Studio sends a key."""
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
-        return base64.b64decode(given, validate=True).decode().partition(":")[2] or None
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2] or None
     except (binascii.Error, ValueError):
         return None
 

@@ -93,7 +93,7 @@ class Server:
             limits.max_wait_s, limits.batch_size, limits.batch_wait_s, telemetry.observe_batch, clock
         )
         parser, fetches = ProductParser(limits, settings.image_fetch), settings.image_fetch.enabled
-        place = Workplace(
+        workplace = Workplace(
             store,
             registry,
             batcher,
@@ -112,7 +112,7 @@ class Server:
             RateLimiter(limits.rate, limits.burst),
             telemetry,
             ShadowRecorder(store, batcher, telemetry),
-            BatchWorker(place),
+            BatchWorker(workplace),
             SearchService(settings.index, registry) if settings.index else None,
         )
         server._restore_models()
@@ -175,14 +175,14 @@ def _check_keys(settings: ServerSettings, keys: ApiKeyCache) -> None:
         ServerError: The server must not start with these keys.
     """
     store = settings.store if keys.store.is_sqlite else keys.store.shown
-    named = store != ServerSettings.model_fields["store"].default
-    where = f" --store {shlex.quote(store)}" if named else ""
+    is_configured = store != ServerSettings.model_fields["store"].default
+    where = f" --store {shlex.quote(store)}" if is_configured else ""
     first = f"`aisle keys add NAME --role admin{where}` makes one"
     if settings.no_keys and keys.ever_used:
         raise ServerError(f"--no-keys asks nobody for a key, but {store} has keys: leave --no-keys out")
     if keys.empty and settings.reachable and not settings.no_keys:
-        why = f"there is no key in use, and others can reach this server ({settings.reachable})"
-        raise ServerError(f"{why}: {first}" + ("" if keys.ever_used else "; or give --no-keys"))
+        reason = f"there is no key in use, and others can reach this server ({settings.reachable})"
+        raise ServerError(f"{reason}: {first}" + ("" if keys.ever_used else "; or give --no-keys"))
     if keys.empty and keys.ever_used:
         _log.warning("all keys are revoked, so nobody can call: %s", first)
 

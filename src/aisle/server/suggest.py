@@ -85,8 +85,12 @@ class Suggester:
         stop = bisect.bisect_left(self.words, folded + "\U0010ffff")
         counts = self.counts[start:stop]
         is_word = start < stop and self.words[start] == folded
-        own = counts[0] if is_word else _PREFIX_COUNT
-        if start == stop or own >= counts.max() or (is_word and own >= _KNOWN_SHARE * counts.sum()):
+        prefix_count = counts[0] if is_word else _PREFIX_COUNT
+        if (
+            start == stop
+            or prefix_count >= counts.max()
+            or (is_word and prefix_count >= _KNOWN_SHARE * counts.sum())
+        ):
             return [prefix], np.ones(1)
         best = start + np.argsort(-counts, kind="stable")[:_COMPLETIONS]
         words, chosen = [self.words[i] for i in best], self.counts[best]
@@ -107,10 +111,10 @@ class Suggester:
         variants, weights = ([""], np.ones(1)) if prefix is None else self.completions(prefix)
         completed = variants[int(weights.argmax())] if len(variants) > 1 else None
         titles = [" ".join([*words, variant]) for variant in variants] if completed else [title]
-        whole = [*words, completed] if completed else title.split()
-        content = list(filter(is_content_word, dict.fromkeys(whole)))
-        left_out = content[-_EXPLAINED:] if len(set(whole)) > 1 else []
-        titles += [" ".join(w for w in whole if w != word) for word in left_out]
+        tokens = [*words, completed] if completed else title.split()
+        content = list(filter(is_content_word, dict.fromkeys(tokens)))
+        left_out = content[-_EXPLAINED:] if len(set(tokens)) > 1 else []
+        titles += [" ".join(w for w in tokens if w != word) for word in left_out]
         products = [Product("", {**fields, **({"title": text} if text else {})}) for text in titles]
         return SuggestQuery(products, weights, left_out, completed)
 
@@ -133,12 +137,12 @@ class Suggester:
         known = len(query.weights)
         mixed = np.log(np.maximum(query.weights @ np.exp(rows[:known]), 1e-30))
         top = Scores(taxonomy, mixed[None]).topk(count)
-        found = []
+        suggestions = []
         for node, log_confidence in zip(top.node[0].tolist(), top.logp[0].tolist(), strict=True):
             terminal = taxonomy.terminal_of[node]
             drops = mixed[terminal] - rows[known:, terminal]
-            found.append(SuggestedCategory(node, float(np.exp(log_confidence)), _reason(query, drops)))
-        return found
+            suggestions.append(SuggestedCategory(node, float(np.exp(log_confidence)), _reason(query, drops)))
+        return suggestions
 
 
 def _preprocessors(predictor: Any) -> Iterator[Any]:

@@ -24,13 +24,13 @@ def suggestion_token(fields: Mapping[str, str], images: Sequence[str], first: st
     return content_hash(json.dumps([texts, list(images), first], sort_keys=True).encode())
 
 
-def check_token(given: str | None, expected: str) -> None:
+def check_token(token: str | None, expected: str) -> None:
     """Compare a token that a client sent back; None is not compared.
 
     Raises:
         ApiError: It belongs to another product or another suggestion.
     """
-    if given is not None and given != expected:
+    if token is not None and token != expected:
         message = "the suggestion was made for another text or another image: ask for new suggestions"
         raise ApiError(409, "stale_suggestion", message)
 

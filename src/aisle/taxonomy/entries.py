@@ -110,18 +110,18 @@ def build_tree(parsed: Parsed) -> TreeFile:
             message = f"{same} as id {nodes[path].id!r}; its id {node_id!r} now names that node too"
             problems.append(TreeProblem(entry.line, message, format_path(path)))
             aliases[node_id] = nodes[path].id
-        own = nodes[path].id
-        names.setdefault(own, []).extend(clean_name(name) for name in entry.names)
+        node_id_ = nodes[path].id
+        names.setdefault(node_id_, []).extend(clean_name(name) for name in entry.names)
         if entry.attributes:
-            attributes[own] = entry.attributes
-        aliases |= {alias: own for alias in entry.aliases if alias and alias not in ids}
+            attributes[node_id_] = entry.attributes
+        aliases |= {alias: node_id_ for alias in entry.aliases if alias and alias not in ids}
     other = {
         node.id: tuple(dict.fromkeys(name for name in names[node.id] if name and name != node.name))
         for node in nodes.values()
     }
     known = {node.id for node in nodes.values()}
     aliases = {alias: node_id for alias, node_id in aliases.items() if alias not in known}
-    kept = {node_id: found for node_id, found in other.items() if found}
+    kept = {node_id: names_ for node_id, names_ in other.items() if names_}
     return TreeFile(Taxonomy(nodes.values(), aliases), tuple(problems), parsed.kind, kept, attributes)
 
 

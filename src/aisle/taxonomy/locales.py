@@ -23,7 +23,9 @@ def join_trees(files: Mapping[Path, TreeFile]) -> TreeFile:
     """
     order = sorted(files, key=lambda file: (not _ENGLISH.search(file.name), file.name))
     first = files[order[0]]
-    names: dict[str, list[str]] = {node_id: list(found) for node_id, found in first.names.items()}
+    names: dict[str, list[str]] = {
+        node_id: list(translations) for node_id, translations in first.names.items()
+    }
     nodes = {node.id: node for node in first.taxonomy.nodes}
     aliases, problems = dict(first.taxonomy.aliases), list(first.problems)
     paths = {node.path for node in nodes.values()}
@@ -41,6 +43,10 @@ def join_trees(files: Mapping[Path, TreeFile]) -> TreeFile:
                 paths.add(node.path)
         problems += other.problems
         attributes = {**other.attributes, **attributes}
-    kept = {node_id: tuple(found) for node_id, found in names.items() if found and node_id in nodes}
+    kept = {
+        node_id: tuple(translations)
+        for node_id, translations in names.items()
+        if translations and node_id in nodes
+    }
     tree = Taxonomy(nodes.values(), aliases)
     return TreeFile(tree, tuple(problems), first.kind, kept, attributes)

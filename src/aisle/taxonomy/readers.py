@@ -50,8 +50,8 @@ def read_tree(path: str | Path) -> ReadTree:
     Raises:
         TaxonomyError: as `read_taxonomy`.
     """
-    found = read_tree_file(path)
-    return ReadTree(found.taxonomy, found.problems)
+    parsed = read_tree_file(path)
+    return ReadTree(parsed.taxonomy, parsed.problems)
 
 
 def read_tree_file(path: str | Path) -> TreeFile:
@@ -90,26 +90,26 @@ def _read_file(path: Path) -> TreeFile:
         raise TaxonomyError(f"{path}: not a tree that can be read: {error}; read are: {KINDS}") from error
 
 
-def _not_empty(found: Parsed) -> Parsed:
-    if not found.entries:
+def _not_empty(parsed: Parsed) -> Parsed:
+    if not parsed.entries:
         raise TaxonomyError(f"the tree is empty; read are: {KINDS}")
-    return found
+    return parsed
 
 
 def _text(path: Path) -> str:
     try:
         raw = read_bytes(path)
     except OSError as error:
-        near = did_you_mean(
+        suggestion = did_you_mean(
             path.name, [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         )
-        raise TaxonomyError(f"{path}: the tree cannot be read: {error.strerror}.{near}") from error
+        raise TaxonomyError(f"{path}: the tree cannot be read: {error.strerror}.{suggestion}") from error
     encoding = detect(raw).name
-    found = foreign_format(raw, encoding)
-    if found is not None and not found.endswith("let its name end in .xml"):
+    other_format = foreign_format(raw, encoding)
+    if other_format is not None and not other_format.endswith("let its name end in .xml"):
         raise TaxonomyError(
-            f"{path}: no tree, but {found.split(';')[0].split(':')[0]}; a tree is text, CSV, JSON, XML or "
-            "a workbook"
+            f"{path}: no tree, but {other_format.split(';')[0].split(':')[0]}; a tree is text, CSV, JSON, "
+            "XML or a workbook"
         )
     if b"\0" in raw and not encoding.startswith("utf-"):
         raise TaxonomyError(f"{path}: not text; a tree is text, CSV, JSON, XML or a workbook")

@@ -94,9 +94,9 @@ class Scores:
     def level(self, depth: int) -> np.ndarray:
         """(B, n + 1) log-probabilities of the n nodes of a level (from 1); the last column: ended above."""
         at_level = self.nodes(self.taxonomy.level(depth))
-        ended = np.flatnonzero(self.taxonomy.node_depth[self.taxonomy.terminals] < depth)
-        if len(ended):
-            last = np.logaddexp.reduce(self.logp[:, ended], axis=1, keepdims=True)
+        shorter = np.flatnonzero(self.taxonomy.node_depth[self.taxonomy.terminals] < depth)
+        if len(shorter):
+            last = np.logaddexp.reduce(self.logp[:, shorter], axis=1, keepdims=True)
         else:
             last = np.full((len(self), 1), -np.inf, dtype=self.logp.dtype)
         return np.concatenate([at_level, last], 1)

@@ -233,16 +233,16 @@ def _depth_first(nodes: list[Node]) -> list[Node]:
     """Order nodes depth-first, and create missing parents; siblings keep their order."""
     if not nodes:
         raise TaxonomyError("the tree is empty: no category was given")
-    named: dict[CategoryPath, Node] = {}
+    by_path: dict[CategoryPath, Node] = {}
     for node in nodes:
         if not node.path or not all(part.strip() for part in node.path):
             raise TaxonomyError(f"category {format_path(node.path)!r} (id {node.id!r}) has an empty name")
-        if node.path in named:
+        if node.path in by_path:
             raise TaxonomyError(f"path {format_path(node.path)!r} is given twice")
-        named[node.path] = node
+        by_path[node.path] = node
     children: dict[CategoryPath, list[CategoryPath]] = {}
     visited: set[CategoryPath] = set()
-    for path in named:
+    for path in by_path:
         for depth in range(1, len(path) + 1):
             prefix = path[:depth]
             if prefix not in visited:
@@ -252,7 +252,7 @@ def _depth_first(nodes: list[Node]) -> list[Node]:
     stack: list[CategoryPath] = list(reversed(children[()]))
     while stack:
         path = stack.pop()
-        node = named.get(path) or Node(format_path(path), path, assignable=False)
+        node = by_path.get(path) or Node(format_path(path), path, assignable=False)
         ordered.append(node if path in children else node._replace(assignable=True))
         stack.extend(reversed(children.get(path, [])))
     return ordered

@@ -75,46 +75,48 @@ def cross_fit(
     n_folds = int(folds.max(initial=-1)) + 1
     with progress("cross-fitting", n_folds, "folds") as advance:
         for fold in range(n_folds):
-            held, learned = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-            if not len(held) or not len(learned):
+            held_out, trained = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+            if not len(held_out) or not len(trained):
                 continue
-            progress.say(f"fold {fold + 1} of {n_folds}: training on {len(learned):,} rows")
-            model, inputs = train_without(learned)
+            progress.say(f"fold {fold + 1} of {n_folds}: training on {len(trained):,} rows")
+            model, inputs = train_without(trained)
             tree = model.taxonomy
             spaces = _spaces(model, inputs)
             ids = [model.taxonomy.nodes[node].id for node in targets.node]
-            model = _remembering(model, spaces, ids, learned)
-            scores, near = _score(model, inputs.select(held), {n: v[held] for n, v in spaces.items()})
+            model = _remembering(model, spaces, ids, trained)
+            scores, neighbors = _score(
+                model, inputs.select(held_out), {n: v[held_out] for n, v in spaces.items()}
+            )
             logp.append(scores)
-            nearest.append(near)
-            order.append(held)
+            nearest.append(neighbors)
+            order.append(held_out)
             if zero_shot is None:
-                known = Targets(targets.node[held], targets.exact[held])
-                zero_shot = model.with_zero_shot(products.select(held), known).zero_shot
+                known = Targets(targets.node[held_out], targets.exact[held_out])
+                zero_shot = model.with_zero_shot(products.select(held_out), known).zero_shot
             del model, inputs, spaces  # before those of the next fold take as much memory again
             advance(1)
     if tree is None:
         return None
     rows = np.concatenate(order)
     back = np.argsort(rows)
-    near = [n for n in nearest if n is not None]
-    together = Nearest.join(near).take(back) if len(near) == len(nearest) else None
+    neighbors = [n for n in nearest if n is not None]
+    together = Nearest.join(neighbors).take(back) if len(neighbors) == len(nearest) else None
     rows = rows[back]
     return OutOfFold(rows, Scores(tree, np.concatenate(logp)[back]), together, folds[rows], zero_shot)
 
 
 def _spaces(model: LinearPredictor, inputs: TrainingInputs) -> dict[str, np.ndarray]:
     """(n, D) vectors of each view that products are compared by."""
-    found: dict[str, np.ndarray] = {}
+    spaces: dict[str, np.ndarray] = {}
     begin = 0
     for name, size in inputs.sizes.items():
         part = inputs.sparse[:, begin : begin + size].tocsr()
         begin += size
         if name in model.knn_views:
-            found[name] = random_projection(
+            spaces[name] = random_projection(
                 {"ids": part.indices, "weights": part.data, "offsets": part.indptr[:-1]}
             )
-    return found | {name: inputs.dense[name] for name in model.knn_views if name not in found}
+    return spaces | {name: inputs.dense[name] for name in model.knn_views if name not in spaces}
 
 
 def _remembering(
@@ -122,9 +124,9 @@ def _remembering(
 ) -> LinearPredictor:
     if not spaces:
         return model
-    some = learned[:: len(learned) // REMEMBERED + 1]
-    vectors = {name: rows[some] for name, rows in spaces.items()}
-    index = KnnIndex.of(vectors, [ids[i] for i in some], model.knn_index)
+    sample = learned[:: len(learned) // REMEMBERED + 1]
+    vectors = {name: rows[sample] for name, rows in spaces.items()}
+    index = KnnIndex.of(vectors, [ids[i] for i in sample], model.knn_index)
     return dataclasses.replace(model, knn_index=index if index.spaces else None)
 
 
@@ -132,5 +134,5 @@ def _score(
     model: LinearPredictor, inputs: TrainingInputs, spaces: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, Nearest | None]:
     logits = model.model.logits(inputs.sparse, inputs.dense, model.taxonomy)
-    near = model.knn_index.query(spaces, model.taxonomy) if model.knn_index else None
-    return log_softmax(logits), near
+    neighbors = model.knn_index.query(spaces, model.taxonomy) if model.knn_index else None
+    return log_softmax(logits), neighbors

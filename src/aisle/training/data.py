@@ -110,8 +110,8 @@ class BatchLoader:
             if views is not None and name not in views:
                 prepared = self.reader.prepare(name, [None] * len(rows))
             elif name in self.prepared:
-                whole = self.prepared[name]
-                prepared = Prepared(self._take(name, whole.arrays, rows), whole.present[rows], {})
+                arrays = self.prepared[name]
+                prepared = Prepared(self._take(name, arrays.arrays, rows), arrays.present[rows], {})
             else:
                 values = _values(self.reader, name, self.products, rows)
                 if name in self.augment:

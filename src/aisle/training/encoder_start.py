@@ -43,7 +43,7 @@ def encoder_starts(recipe: NetworkRecipe, trust_code: bool) -> dict[str, Encoder
         BundleError: a run does not exist, or its model is damaged.
     """
     runs: dict[str, Predictor] = {}
-    found = {}
+    starts = {}
     for name, view in recipe.views.items():
         source = view.encoder.init_from
         if source is None:
@@ -56,15 +56,15 @@ def encoder_starts(recipe: NetworkRecipe, trust_code: bool) -> dict[str, Encoder
                 )
             runs[source] = model
         run = runs[source]
-        taken = _matching_view(name, view.encoder, run, source)
-        known = run.spec.views[taken]
-        found[name] = EncoderStart(
+        matched = _matching_view(name, view.encoder, run, source)
+        known = run.spec.views[matched]
+        starts[name] = EncoderStart(
             known.encoder.model_copy(update={"init_from": source}),
             known.images,
-            cast(Encoder, run.model.encoders[taken]),
-            run.preprocessors[taken],
+            cast(Encoder, run.model.encoders[matched]),
+            run.preprocessors[matched],
         )
-    return found
+    return starts
 
 
 def with_encoders_of(recipe: NetworkRecipe, starts: Mapping[str, EncoderStart]) -> NetworkRecipe:

@@ -256,7 +256,7 @@ def fit_cross_fitted_policy(
     catalog: Catalog,
     targets: Targets,
     groups: np.ndarray,
-    found: OutOfFold,
+    out_of_fold: OutOfFold,
     recipe: AnyRecipe,
     run: Run | None = None,
 ) -> Any:
@@ -267,7 +267,7 @@ def fit_cross_fitted_policy(
         catalog: n rows.
         targets: their labels.
         groups: (n,) group of near-duplicates of each row.
-        found: the out-of-fold scores.
+        out_of_fold: the out-of-fold scores.
         recipe: sets the guarantee.
         run: keeps the scores in its folder.
 
@@ -275,22 +275,24 @@ def fit_cross_fitted_policy(
         The predictor with the policy, and with some of its out-of-fold predictions.
     """
     predictor = _with_knn_index(predictor, catalog, targets, np.arange(len(catalog)))
-    labels, label_groups = targets.select(found.rows), groups[found.rows]
-    fold = found.fold
+    labels, label_groups = targets.select(out_of_fold.rows), groups[out_of_fold.rows]
+    fold = out_of_fold.fold
     if len(np.unique(fold)) == 1:  # the rows of a single fold model are split again for calibration
         fold = _assign_folds(labels.node, label_groups, recipe)
-    sample = (found.scores, labels, label_groups, found.nearest)
+    sample = (out_of_fold.scores, labels, label_groups, out_of_fold.nearest)
     policy = guarantee.cross_fit(sample, fold, settings_of(recipe))
-    _keep(run, LabelledScores(found.scores, labels, label_groups, fold, found.nearest, "cross-fit"))
-    n_kept = min(len(found.rows), _MAX_KEPT_PREDICTIONS)
-    kept = np.linspace(0, len(found.rows) - 1, n_kept).astype(np.int64)
-    rows, scores = catalog.select(found.rows[kept]), found.scores[kept]
-    nearest = None if found.nearest is None else found.nearest.take(kept)
+    _keep(
+        run, LabelledScores(out_of_fold.scores, labels, label_groups, fold, out_of_fold.nearest, "cross-fit")
+    )
+    n_kept = min(len(out_of_fold.rows), _MAX_KEPT_PREDICTIONS)
+    kept = np.linspace(0, len(out_of_fold.rows) - 1, n_kept).astype(np.int64)
+    rows, scores = catalog.select(out_of_fold.rows[kept]), out_of_fold.scores[kept]
+    nearest = None if out_of_fold.nearest is None else out_of_fold.nearest.take(kept)
     predictions = policy.predict([product.id for product in rows], scores, nearest=nearest)
     embedding = predictor.model.embed(scores.logp)
     return dataclasses.replace(
         predictor,
-        zero_shot=found.zero_shot,
+        zero_shot=out_of_fold.zero_shot,
         out_of_fold=OutOfFoldPredictions(rows, predictions, embedding),
     ).with_policy(policy)
 
@@ -359,13 +361,13 @@ def _with_knn_index(predictor: Any, catalog: Catalog, targets: Targets, rows: np
 
 def _used_tree(catalog: Catalog) -> tuple[Taxonomy, Targets]:
     """The official tree, or the one spanned by the labels, and the labels in it."""
-    whole, targets = catalog.taxonomy, catalog.targets()
+    tree, targets = catalog.taxonomy, catalog.targets()
     if catalog.official:
-        return whole, targets
+        return tree, targets
     used = np.unique(targets.node)
-    taxonomy = Taxonomy.from_paths(whole.nodes[node].path for node in used)
-    number = np.full(len(whole), -1, dtype=np.int64)
-    number[used] = [taxonomy.index(whole.nodes[node].path) for node in used]
+    taxonomy = Taxonomy.from_paths(tree.nodes[node].path for node in used)
+    number = np.full(len(tree), -1, dtype=np.int64)
+    number[used] = [taxonomy.index(tree.nodes[node].path) for node in used]
     return taxonomy, Targets(number[targets.node], targets.exact)
 
 

@@ -146,11 +146,11 @@ def run_stage(
             with trainer.autocast:
                 metrics = evaluate(model, trainer.weights(), validation_rows, stage)
             trainer.update_best(metrics)
-            ended = time.perf_counter()
-            epoch = Epoch(stage.name, trainer.done - 1, *stats, metrics, ended - started)
+            end_time = time.perf_counter()
+            epoch = Epoch(stage.name, trainer.done - 1, *stats, metrics, end_time - started)
             save(trainer.state(), epoch)
-            if ended - last_message > _MESSAGE_INTERVAL_S or trainer.done == trainer.epochs:
-                last_message = ended
+            if end_time - last_message > _MESSAGE_INTERVAL_S or trainer.done == trainer.epochs:
+                last_message = end_time
                 progress.say(_message(epoch, trainer.epochs))
     trainer.load_best()
 
@@ -375,7 +375,7 @@ def evaluate(
     """
     if rows is None:
         return {}
-    own = {k: v.clone() for k, v in model.state_dict().items() if k in weights}
+    original = {k: v.clone() for k, v in model.state_dict().items() if k in weights}
     model.load_state_dict(dict(weights), strict=False)
     model.eval()
     device = next(model.parameters()).device
@@ -385,7 +385,7 @@ def evaluate(
         scores = model(batch.inputs, batch.present).scores
         best.append(scores.topk(1)[0][:, 0].cpu().numpy())
         nll.append(scores.nll(batch.target.node, batch.target.exact).cpu().numpy())
-    model.load_state_dict(own, strict=False)
+    model.load_state_dict(original, strict=False)
     matched = Truth.of(rows.taxonomy, rows.targets).match(np.concatenate(best))
     levels = {f"level{n}": at_level(matched, n).right for n in range(1, rows.taxonomy.depth + 1)}
     return {

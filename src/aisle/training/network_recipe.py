@@ -148,18 +148,19 @@ def check_stages(recipe: NetworkRecipe, source: str) -> None:
     Raises:
         RecipeError: a stage is wrong.
     """
-    named = {*recipe.views, "fusion", "head"}
+    parts = {*recipe.views, "fusion", "head"}
     stages = [stage.name for stage in recipe.stages]
     for i, stage in enumerate(recipe.stages):
         for name in (*stage.freeze, *stage.lr_multipliers, *(stage.views or ())):
-            if name not in named:
+            if name not in parts:
                 raise RecipeError(
-                    f"{source}: stage {stage.name!r} names {name!r}.{did_you_mean(name, named)}"
+                    f"{source}: stage {stage.name!r} names {name!r}.{did_you_mean(name, parts)}"
                 )
         if stage.init_from is not None and stage.init_from not in stages[:i]:
-            near = did_you_mean(stage.init_from, stages[:i])
+            suggestion = did_you_mean(stage.init_from, stages[:i])
             raise RecipeError(
-                f"{source}: stage {stage.name!r} starts from {stage.init_from!r}, no earlier stage.{near}"
+                f"{source}: stage {stage.name!r} starts from {stage.init_from!r}, no earlier stage."
+                f"{suggestion}"
             )
         if stage.name in stages[:i]:
             raise RecipeError(f"{source}: two stages are called {stage.name!r}; give each a name of its own")

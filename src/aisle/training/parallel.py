@@ -86,14 +86,14 @@ def _gather_scores(scores: TorchScores, sizes: Sequence[int]) -> TorchScores:
 
 
 def _gather(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
-    own = tensor[: sizes[rank()]]
-    sent = own.detach().to(torch.uint8) if own.dtype == torch.bool else own.detach()
+    local = tensor[: sizes[rank()]]
+    sent = local.detach().to(torch.uint8) if local.dtype == torch.bool else local.detach()
     padded = sent.new_zeros(max(sizes), *sent.shape[1:])
     padded[: len(sent)] = sent
     received = [torch.empty_like(padded) for _ in sizes]
     dist.all_gather(received, padded)
-    shares = [share[:size].to(own.dtype) for share, size in zip(received, sizes, strict=True)]
-    shares[rank()] = own
+    shares = [share[:size].to(local.dtype) for share, size in zip(received, sizes, strict=True)]
+    shares[rank()] = local
     return torch.cat(shares)
 
 

@@ -62,9 +62,10 @@ def load_recipe(
         except (OSError, UnicodeDecodeError) as error:
             raise RecipeError(f"recipe {str(recipe)!r} cannot be read: {error}") from error
     else:
-        near = did_you_mean(str(recipe), names)
+        suggestion = did_you_mean(str(recipe), names)
         raise RecipeError(
-            f"there is no recipe {str(recipe)!r}.{near} Shipped: {', '.join(names)}; or name a .toml file"
+            f"there is no recipe {str(recipe)!r}.{suggestion} Shipped: {', '.join(names)}; "
+            "or name a .toml file"
         )
     try:
         data = tomllib.loads(text)
@@ -101,8 +102,10 @@ def _validated(data: dict[str, Any], changes: Sequence[str], source: str) -> Any
         _set(data, keys, _parse_value(value.strip()), change)
     family = data.get("family", "network")
     if family not in _FAMILIES:
-        near = did_you_mean(str(family), _FAMILIES)
-        raise RecipeError(f"{source}: there is no family {family!r}.{near} Known: {', '.join(_FAMILIES)}")
+        suggestion = did_you_mean(str(family), _FAMILIES)
+        raise RecipeError(
+            f"{source}: there is no family {family!r}.{suggestion} Known: {', '.join(_FAMILIES)}"
+        )
     overridden = {change.partition("=")[0].strip() for change in changes} & set(ENCODER_KEYS)
     if family == "network":
         data = _resolve_encoders(data, overridden, source)
@@ -110,8 +113,8 @@ def _validated(data: dict[str, Any], changes: Sequence[str], source: str) -> Any
         recipe = validate(_FAMILIES[family], data, source)
     except RecipeError as error:  # a misspelled view in --set looks like an incomplete new view
         new = [name for name in _view_names(data) if name not in views]
-        near = did_you_mean(new[0], views) if new else ""
-        raise RecipeError(f"{error}.{near}" if near else str(error)) from None
+        suggestion = did_you_mean(new[0], views) if new else ""
+        raise RecipeError(f"{error}.{suggestion}" if suggestion else str(error)) from None
     if removed := set(views) - set(recipe.views):
         recipe = recipe.without(removed)  # also from stages and the fusion
     if isinstance(recipe, NetworkRecipe):

@@ -174,8 +174,8 @@ class Run:
         if old.get("fingerprint") != data["fingerprint"]:
             raise RunError(f"{self.folder} was trained on other rows; name a new folder, or the same catalog")
         if old.get("start") != data.get("start"):
-            before, now = (f"model {x['start']}" if x.get("start") else "nothing" for x in (old, data))
-            raise RunError(f"{self.folder} was started from {before}, not from {now}; see --init-from")
+            earlier, current = (f"model {x['start']}" if x.get("start") else "nothing" for x in (old, data))
+            raise RunError(f"{self.folder} was started from {earlier}, not from {current}; see --init-from")
         changed_key = difference(load_recipe(self.folder / "recipe.toml"), recipe)
         if changed_key:
             raise RunError(
@@ -267,10 +267,10 @@ class Run:
 
     def _write_error(self, name: str, error: Exception) -> RunError:
         cause = error if isinstance(error, OSError) else error.__context__
-        why = getattr(cause, "strerror", None) or str(error).splitlines()[0]
+        reason = getattr(cause, "strerror", None) or str(error).splitlines()[0]
         return RunError(
-            f"{self.folder / name} cannot be written: {why}. What was kept before is whole: make room, then "
-            "continue with --resume"
+            f"{self.folder / name} cannot be written: {reason}. What was kept before is whole: make room, "
+            "then continue with --resume"
         )
 
 
@@ -318,14 +318,14 @@ class TrainState:
         """Whether no epoch is done."""
         return self.stage == 0 and self.now is None and self.model is None
 
-    def epoch(self, now: State, metrics: "Epoch") -> None:
+    def epoch(self, state: State, metrics: "Epoch") -> None:
         """Save the state after an epoch.
 
         Args:
-            now: state of the stage.
+            state: state of the stage.
             metrics: of the epoch.
         """
-        self.now = now
+        self.now = state
         self.history.append(metrics.row())
         self._save()
         if self.run:

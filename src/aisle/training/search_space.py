@@ -54,18 +54,18 @@ class Hyperparameter(NamedTuple):
         if ".." not in values:
             return cls(key, choices=tuple(_value(one.strip()) for one in values.split(",")))
         span, _, scale = values.partition(":")
-        ends = [_value(one.strip()) for one in span.split("..")]
-        if len(ends) != 2 or scale.strip() not in ("", "log"):
+        bounds = [_value(one.strip()) for one in span.split("..")]
+        if len(bounds) != 2 or scale.strip() not in ("", "log"):
             raise RecipeError(help_text)
-        low, high = ends
-        if not all(isinstance(end, int | float) and math.isfinite(end) for end in ends):
+        low, high = bounds
+        if not all(isinstance(bound, int | float) and math.isfinite(bound) for bound in bounds):
             raise RecipeError(f"--search {text!r}: the ends of a range are numbers")
         assert isinstance(low, int | float)
         assert isinstance(high, int | float)
         if low >= high or (scale and low <= 0):
             rule = "a logarithmic range begins above 0" if scale and low <= 0 else "LOW is less than HIGH"
             raise RecipeError(f"--search {text!r}: {rule}")
-        integer = all(isinstance(end, int) for end in ends)
+        integer = all(isinstance(bound, int) for bound in bounds)
         return cls(key, float(low), float(high), bool(scale), integer)
 
     def including(self, value: Value) -> "Hyperparameter":
@@ -75,8 +75,8 @@ class Hyperparameter(NamedTuple):
         number = float(value)
         if self.log and number <= 0:
             raise RecipeError(f"{self.key} is {value} in the recipe: leave :log out of its range")
-        whole = self.integer and number == int(number)
-        return self._replace(low=min(self.low, number), high=max(self.high, number), integer=whole)
+        is_integer = self.integer and number == int(number)
+        return self._replace(low=min(self.low, number), high=max(self.high, number), integer=is_integer)
 
     def suggest(self, trial: Any) -> Value:
         """The value of an Optuna trial."""
@@ -94,26 +94,28 @@ def default_space(recipe: AnyRecipe) -> list[Hyperparameter]:
     return list(_network_space(recipe))
 
 
-def search_space(recipe: AnyRecipe, given: Sequence[str]) -> list[Hyperparameter]:
+def search_space(recipe: AnyRecipe, ranges: Sequence[str]) -> list[Hyperparameter]:
     """The hyperparameters to search: those given, or the defaults of the recipe.
 
     Args:
         recipe: The recipe; its own values are included in the ranges.
-        given: `--search` options.
+        ranges: `--search` options.
 
     Raises:
         RecipeError: An option is malformed, names a key twice, or a key that the recipe does not have; or a
             value is not allowed.
     """
-    space = [Hyperparameter.parse(text) for text in given] or default_space(recipe)
-    keys = [one.key for one in space]
+    space = [Hyperparameter.parse(text) for text in ranges] or default_space(recipe)
+    keys = [parameter.key for parameter in space]
     if twice := {key for key in keys if keys.count(key) > 1}:
         raise RecipeError(f"--search {min(twice)} is given twice")
-    space = [one.including(recipe_value(recipe, one.key)) for one in space]
-    for one in space:  # before anything is trained
-        ends = [*one.choices] if one.choices else [one.low, one.high]
+    space = [parameter.including(recipe_value(recipe, parameter.key)) for parameter in space]
+    for parameter in space:  # before anything is trained
+        ends = [*parameter.choices] if parameter.choices else [parameter.low, parameter.high]
         for value in ends:
-            with_values(recipe, {one.key: int(value) if one.integer and not one.choices else value})
+            with_values(
+                recipe, {parameter.key: int(value) if parameter.integer and not parameter.choices else value}
+            )
     return space
 
 

@@ -258,10 +258,10 @@ def fit_guarantee(
     part = assign(targets.node, groups, np.array([0.4, 0.6]), 0)  # calibration, thresholds
     samples = []
     for k in (0, 1):
-        here = part == k
-        products = catalog.select(rows[here])
+        in_fold = part == k
+        products = catalog.select(rows[in_fold])
         samples.append(
-            (ensemble.score(products), targets.select(here), groups[here], ensemble.nearest(products))
+            (ensemble.score(products), targets.select(in_fold), groups[in_fold], ensemble.nearest(products))
         )
     return ensemble.with_policy(fit_policy(*samples, precision=precision, alpha=alpha))
 

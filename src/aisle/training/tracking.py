@@ -41,8 +41,8 @@ def resolve_trackers(names: Sequence[str] | None) -> tuple[str, ...]:
         return ("tensorboard",) if _installed("tensorboard") else ()
     for name in names:
         if name not in TRACKERS:
-            near = did_you_mean(name, TRACKERS)
-            raise TrackerError(f"there is no tracker {name!r}.{near} Known: {', '.join(TRACKERS)}")
+            suggestion = did_you_mean(name, TRACKERS)
+            raise TrackerError(f"there is no tracker {name!r}.{suggestion} Known: {', '.join(TRACKERS)}")
         if not _installed(name):
             extra = "track" if name == "tensorboard" else name
             raise TrackerError(f"tracker {name!r} is not installed: pip install 'aisle[{extra}]'")
@@ -176,9 +176,9 @@ class Trackers:
             try:
                 self.running[name] = self._open(name, recipe)
             except (Exception, SystemExit) as error:
-                why = " ".join(str(error).split()) or type(error).__name__
+                reason = " ".join(str(error).split()) or type(error).__name__
                 raise TrackerError(
-                    f"tracker {name!r} does not start: {why}; mend that, or leave it out of --track"
+                    f"tracker {name!r} does not start: {reason}; mend that, or leave it out of --track"
                 ) from error
             self._log_new(name, history)
 

@@ -121,7 +121,7 @@ def tune(
         MissingExtraError: Optuna is not installed.
     """
     optuna = extra("optuna", "tune", "tuning")
-    begun = time.monotonic()
+    start = time.monotonic()
     if metric not in overall.__all__:
         raise AisleError(f"there is no metric {metric!r}: {', '.join(overall.__all__)}")
     rows = _usable_rows(catalog, folds)
@@ -129,14 +129,14 @@ def tune(
     evaluator = _Evaluator(rows, metric, store or FeatureStore(), trust_code)
     study = _open_study(optuna, out, seed)
     if not study.trials:
-        study.enqueue_trial({one.key: recipe_value(recipe, one.key) for one in space})
+        study.enqueue_trial({parameter.key: recipe_value(recipe, parameter.key) for parameter in space})
     fold = fold_numbers(rows, folds, seed)
     with progress("tuning", trials, "trials") as advance:
         advance(_finished(study))
-        while _goes_on(study, trials, budget, time.monotonic() - begun):
+        while _goes_on(study, trials, budget, time.monotonic() - start):
             trial = study.ask()
             try:
-                values = {one.key: one.suggest(trial) for one in space}
+                values = {parameter.key: parameter.suggest(trial) for parameter in space}
                 _run_trial(optuna, study, trial, evaluator, with_values(recipe, values), fold)
             except AisleError as error:
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
@@ -180,9 +180,9 @@ class _Evaluator:
     def gain(self, recipe: AnyRecipe, other: AnyRecipe, fold: np.ndarray) -> Interval:
         """The difference of two recipes' metrics, with its interval."""
         results = []
-        for one in (recipe, other):
+        for recipe_ in (recipe, other):
             node = np.zeros(len(self.rows), np.int64)
-            for rows, predicted in self.predictions(one, fold):
+            for rows, predicted in self.predictions(recipe_, fold):
                 node[rows] = predicted
             results.append(np.stack([np.arange(len(node)), node], 1))
         resamples = 2000 if self.metric == "accuracy" else 400
@@ -199,15 +199,15 @@ def _run_trial(
     optuna: Any, study: Any, trial: Any, evaluator: _Evaluator, recipe: AnyRecipe, fold: np.ndarray
 ) -> None:
     """Evaluate a trial fold by fold, until it ends or is stopped."""
-    done, node = [], []
+    scores_so_far, node = [], []
     for step, (rows, predicted) in enumerate(evaluator.predictions(recipe, fold)):
-        done.append(rows)
+        scores_so_far.append(rows)
         node.append(predicted)
-        trial.report(evaluator.value(np.concatenate(done), np.concatenate(node)), step)
+        trial.report(evaluator.value(np.concatenate(scores_so_far), np.concatenate(node)), step)
         if step < fold.max() and trial.number and trial.should_prune():
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
             return
-    study.tell(trial, evaluator.value(np.concatenate(done), np.concatenate(node)))
+    study.tell(trial, evaluator.value(np.concatenate(scores_so_far), np.concatenate(node)))
 
 
 def _usable_rows(catalog: Catalog, folds: int) -> Catalog:
@@ -234,7 +234,7 @@ def _check_folder(
     """Create the folder, or check that it holds the same study."""
     inputs = {
         "recipe": to_toml(recipe),
-        "search": [str(one) for one in space],
+        "search": [str(parameter) for parameter in space],
         "catalog": rows.fingerprint,
         **options,
     }
@@ -283,29 +283,29 @@ def _finished(study: Any) -> int:
 
 def _goes_on(study: Any, trials: int | None, budget: float | None, elapsed: float) -> bool:
     """Whether another trial fits: with it, and with the final comparison, the budget must hold."""
-    done = [trial for trial in study.trials if trial.state.is_finished()]
-    if len(done) < 2 and (trials is None or len(done) < trials):
+    finished = [trial for trial in study.trials if trial.state.is_finished()]
+    if len(finished) < 2 and (trials is None or len(finished) < trials):
         return True
-    if trials is not None and len(done) >= trials:
+    if trials is not None and len(finished) >= trials:
         return False
-    longest = max((trial.duration.total_seconds() for trial in done if trial.duration), default=0.0)
+    longest = max((trial.duration.total_seconds() for trial in finished if trial.duration), default=0.0)
     return budget is None or elapsed + 3 * longest <= budget
 
 
 def _trials(study: Any) -> list[Trial]:
     """All finished trials, complete ones first, the best first."""
     names = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-    found = []
-    for one in study.trials:
-        if one.state.name not in names or (one.state.name == "FAIL" and not one.params):
+    results = []
+    for trial in study.trials:
+        if trial.state.name not in names or (trial.state.name == "FAIL" and not trial.params):
             continue
-        value = one.value if one.state.name == "COMPLETE" else None
-        if value is None and one.intermediate_values:
-            value = one.intermediate_values[max(one.intermediate_values)]
-        seconds = one.duration.total_seconds() if one.duration else 0.0
-        found.append(Trial(one.number, dict(one.params), names[one.state.name], value, seconds))
+        value = trial.value if trial.state.name == "COMPLETE" else None
+        if value is None and trial.intermediate_values:
+            value = trial.intermediate_values[max(trial.intermediate_values)]
+        seconds = trial.duration.total_seconds() if trial.duration else 0.0
+        results.append(Trial(trial.number, dict(trial.params), names[trial.state.name], value, seconds))
     order = list(names.values())
-    return sorted(found, key=lambda one: (order.index(one.state), -(one.metric or 0.0), one.number))
+    return sorted(results, key=lambda trial: (order.index(trial.state), -(trial.metric or 0.0), trial.number))
 
 
 def write_trials(file: Path, trials: Sequence[Trial], metric: str) -> None:

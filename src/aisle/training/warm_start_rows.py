@@ -36,10 +36,10 @@ def merge_taxonomies(
         merged = Taxonomy([*old.with_assignable(assignable).nodes, *added], old.aliases)
         number = np.array([merged.index(node.path) for node in tree.nodes], dtype=np.int64)
         tree, targets = merged, Targets(number[targets.node], targets.exact)
-    if gone := [node.path for node in old.nodes if tree.find(node.id) is None]:
+    if missing := [node.path for node in old.nodes if tree.find(node.id) is None]:
         progress.say(
-            f"{len(gone):,} categories of the model to start from are not in this tree any more, such as "
-            f"{format_path(gone[0])!r}: what was learned of them is left behind"
+            f"{len(missing):,} categories of the model to start from are not in this tree any more, such as "
+            f"{format_path(missing[0])!r}: what was learned of them is left behind"
         )
     new = sum(old.find(node.id) is None for node in tree.nodes)
     progress.say(f"going on from model {start.model_id}: {new:,} of {len(tree):,} categories are new")

@@ -53,13 +53,13 @@ def attribute_columns(rules: AttributeRules, header: Header, ignored: Names = ()
             if number is not None and number in values and values[number] != name:
                 pairs.append((name, values[number]))
     lists = [(column, rule) for rule in rules.lists for column in header.find_all(rule.columns)]
-    named = {}
+    columns_ = {}
     for pattern in rules.columns:
         for name in header.names:
-            found = wildcards(pattern, name)
-            if found and found[0] and name not in not_read:
-                named.setdefault(name, found[0])
-    return AttributeColumns(pairs, lists, named)
+            match = wildcards(pattern, name)
+            if match and match[0] and name not in not_read:
+                columns_.setdefault(name, match[0])
+    return AttributeColumns(pairs, lists, columns_)
 
 
 class AttributeTable:
@@ -81,10 +81,10 @@ class AttributeTable:
                     key = folded(name)
                     spelling.setdefault(key, name)
                     counts[key] += 1
-        taken = {folded(name) for name in records.names if name not in columns.names} | {folded(REST)}
+        used_names = {folded(name) for name in records.names if name not in columns.names} | {folded(REST)}
         chosen = sorted((key for key, _ in counts.most_common(MAX_COLUMNS)), key=list(spelling).index)
         self._column = {
-            key: f"{spelling[key]} (attribute)" if key in taken else spelling[key] for key in chosen
+            key: f"{spelling[key]} (attribute)" if key in used_names else spelling[key] for key in chosen
         }
         self._rest = len(counts) > len(chosen)
 
@@ -98,8 +98,8 @@ class AttributeTable:
         if not self.added:
             return batch
         cells: dict[str, list[str | None]] = {name: [None] * batch.num_rows for name in self.added}
-        here = [name for name in self.columns.names if name in batch.schema.names]
-        for i, row in enumerate(batch.select(here).to_pylist()):
+        present = [name for name in self.columns.names if name in batch.schema.names]
+        for i, row in enumerate(batch.select(present).to_pylist()):
             for name, value in self._attributes(row):
                 column = self._column.get(folded(name))
                 if column is None:

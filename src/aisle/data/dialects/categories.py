@@ -78,8 +78,8 @@ class CategoryReader:
     def _common_root(self, records: Records, column: str) -> set[str]:
         """The root that all categories share and are below, without case; nothing if there is none."""
         paths = [path for cell in _distinct(records, column) for path in self._paths(column, cell)]
-        found = {path[0].casefold() for path in paths}
-        return found if len(found) == 1 and min(map(len, paths)) > 1 else set()
+        roots = {path[0].casefold() for path in paths}
+        return roots if len(roots) == 1 and min(map(len, paths)) > 1 else set()
 
 
 def _found_style(cells: Sequence[str], delimiter: str | None) -> LabelStyle:

@@ -55,15 +55,15 @@ def category_paths(cell: str, rules: CategoryRules, names: Mapping[str, Path] | 
         path = tuple(text for item in listed for text in _listed_category(item))
         return [path] if path else []
     if listed is not None:
-        pieces = [decode_entities(text) for item in listed for text in _listed_category(item)]
+        texts = [decode_entities(text) for item in listed for text in _listed_category(item)]
     else:
-        pieces = _split_categories(decode_entities(cell), rules)
+        texts = _split_categories(decode_entities(cell), rules)
     paths = []
-    for piece in pieces:
-        if names is not None and piece in names:
-            path = names[piece]
+    for text_ in texts:
+        if names is not None and text_ in names:
+            path = names[text_]
         else:
-            path = tuple(" ".join(name.split()) for name in split_list(piece, rules.delimiter, rules.escape))
+            path = tuple(" ".join(name.split()) for name in split_list(text_, rules.delimiter, rules.escape))
         if path:
             paths.append(path)
     return list(dict.fromkeys(paths))
@@ -142,7 +142,7 @@ def attribute_list(cell: str, rules: AttributeLists) -> list[tuple[str, str]]:
 
 def _parts(cell: str, rules: AttributeLists) -> list[str]:
     lists = [cell] if rules.record is None else _outside_quotes(cell, rules.record)
-    return [part for one in lists for part in _outside_quotes(one, rules.separator)]
+    return [part for item in lists for part in _outside_quotes(item, rules.separator)]
 
 
 def _listed_attributes(item: object) -> Iterator[tuple[str, str]]:

@@ -38,11 +38,11 @@ def detect_dialect(names: Iterable[str]) -> Dialect | None:
         The dialect; None if the file is of no known platform.
     """
     header = Header(names)
-    best, most = None, 0
+    best, best_score = None, 0
     for dialect in shipped_dialects():
-        found = 0 if dialect.detect is None else proof(dialect.detect, header)
-        if found > most:
-            best, most = dialect, found
+        score = 0 if dialect.detect is None else proof(dialect.detect, header)
+        if score > best_score:
+            best, best_score = dialect, score
     return best
 
 
@@ -56,12 +56,12 @@ def proof(rules: DetectRules, header: Header) -> int:
     Returns:
         The number; 0 if they are too few, or if the header has a column that the dialect never has.
     """
-    found = sum(header.find((one,) if isinstance(one, str) else one) is not None for one in rules.columns)
+    n_columns = sum(header.find((one,) if isinstance(one, str) else one) is not None for one in rules.columns)
     also = max((len(names) for names in rules.also if all(header.find((n,)) for n in names)), default=0)
     needed = len(rules.columns) if rules.at_least is None else rules.at_least
     if header.find_all(rules.without):
         return 0
-    return max(found if rules.columns and found >= needed else 0, also)
+    return max(n_columns if rules.columns and n_columns >= needed else 0, also)
 
 
 def fits(dialect: Dialect, names: Iterable[str]) -> bool:
@@ -85,9 +85,10 @@ def load_dialect(dialect: "str | Path | Dialect") -> Dialect:
     path = Path(dialect)
     if path.suffix.lower() != ".toml":
         known = dialect_names()
-        near = did_you_mean(str(dialect), known)
+        suggestion = did_you_mean(str(dialect), known)
         raise CatalogError(
-            f"no format is called {str(dialect)!r}: name a .toml file or one of {', '.join(known)}.{near}"
+            f"no format is called {str(dialect)!r}: name a .toml file or one of "
+            f"{', '.join(known)}.{suggestion}"
         )
     return _from_toml(path)
 

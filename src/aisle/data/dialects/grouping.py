@@ -91,8 +91,8 @@ class _RowKeys(NamedTuple):
         """The row that each hash names; -1 if there is none."""
         if not len(self.hashes):
             return np.full(len(hashes), -1)
-        found = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
-        return np.where(self.hashes[found] == hashes, self.rows[found], -1)
+        indices = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
+        return np.where(self.hashes[indices] == hashes, self.rows[indices], -1)
 
 
 def _row_keys(rules: ProductRules, records: Records, header: Header) -> _RowKeys:
@@ -116,10 +116,10 @@ def _follow_parents(
         return
     parents = _hashes(records, column)
     parents[parents == hash("0")] = 0  # as APIs write that there is none
-    named = np.flatnonzero(parents)
-    above = keys.find(parents[named])
-    siblings = _first_equal(parents)[named]
-    root[named] = np.where(above >= 0, above, siblings)
+    parent_rows = np.flatnonzero(parents)
+    above = keys.find(parents[parent_rows])
+    siblings = _first_equal(parents)[parent_rows]
+    root[parent_rows] = np.where(above >= 0, above, siblings)
 
 
 def _follow_children(
@@ -131,7 +131,7 @@ def _follow_children(
         return
     for row, cell in enumerate(_cells(records, column)):
         if cell:
-            names = [found.strip() for found in child.findall(cell)]
+            names = [match.strip() for match in child.findall(cell)]
             rows = keys.find(np.array([hash(name) for name in names], np.int64))
             root[rows[(rows >= 0) & (rows != row)]] = row
 
@@ -150,8 +150,8 @@ def _cells(records: Records, column: str) -> Iterator[str]:
 
 def _first_equal(hashes: np.ndarray) -> np.ndarray:
     """(n,) position of the first row with the same hash; a row's own where it is 0."""
-    found = np.arange(len(hashes))
+    first_rows = np.arange(len(hashes))
     filled = np.flatnonzero(hashes)
     _, first, inverse = np.unique(hashes[filled], return_index=True, return_inverse=True)
-    found[filled] = filled[first[inverse]]
-    return found
+    first_rows[filled] = filled[first[inverse]]
+    return first_rows

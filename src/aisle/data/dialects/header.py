@@ -27,26 +27,26 @@ class Header:
         """The first column that has one of these names, in the order of the names."""
         for name in alternatives:
             if "*" in name:
-                found = self._matching(name)
-                if found:
-                    return found[0]
+                matches = self._matching(name)
+                if matches:
+                    return matches[0]
             elif folded(name) in self._by_key:
                 return self._by_key[folded(name)]
         return None
 
     def find_all(self, names: Iterable[str]) -> list[str]:
         """All columns that have one of these names, in the order of the names; numbers ascend."""
-        found: dict[str, None] = {}
+        columns: dict[str, None] = {}
         for name in names:
             if "*" in name:
-                found.update(dict.fromkeys(self._matching(name)))
+                columns.update(dict.fromkeys(self._matching(name)))
             elif folded(name) in self._by_key:
-                found.setdefault(self._by_key[folded(name)])
-        return list(found)
+                columns.setdefault(self._by_key[folded(name)])
+        return list(columns)
 
     def _matching(self, pattern: str) -> list[str]:
-        found = [name for name in self.names if wildcards(pattern, name) is not None]
-        return sorted(found, key=lambda name: [int(n) for n in re.findall(r"\d+", name)][:1])
+        matches = [name for name in self.names if wildcards(pattern, name) is not None]
+        return sorted(matches, key=lambda name: [int(n) for n in re.findall(r"\d+", name)][:1])
 
 
 def wildcards(pattern: str, name: str) -> tuple[str, ...] | None:
@@ -61,8 +61,8 @@ def wildcards(pattern: str, name: str) -> tuple[str, ...] | None:
     Returns:
         The texts, in order; None if the name does not match.
     """
-    found = _regex(pattern).fullmatch(name.strip().replace("’", "'"))
-    return None if found is None else tuple(text.strip() for text in found.groups())
+    match = _regex(pattern).fullmatch(name.strip().replace("’", "'"))
+    return None if match is None else tuple(text.strip() for text in match.groups())
 
 
 @lru_cache(1024)

@@ -62,8 +62,8 @@ def _first(cells: pa.Array, starts: np.ndarray) -> pa.Array:
 def _distinct(cells: pa.Array, starts: np.ndarray) -> pa.Array:
     """The distinct values of each product, joined."""
     texts = [(text or "").strip() for text in cells.to_pylist()]
-    found = (
+    values_ = (
         _JOINT.join(dict.fromkeys(text for text in texts[start:stop] if text))
         for start, stop in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)
     )
-    return pa.array(list(found), pa.string())
+    return pa.array(list(values_), pa.string())

@@ -69,8 +69,8 @@ class ExportProducts:
         self._categories = CategoryReader(dialect.category, records, self.category_columns, names)
 
     def _text_columns(self, names: tuple[str, ...]) -> list[str]:
-        found = self.header.find_all(names)
-        return [name for name in found if pa.types.is_string(self.records.types[name])]
+        columns_ = self.header.find_all(names)
+        return [name for name in columns_ if pa.types.is_string(self.records.types[name])]
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """One record per product, in the order of their first rows."""
@@ -113,11 +113,11 @@ class ExportProducts:
                 cells = cell if isinstance(cell, list) else [cell]
                 if orders is not None:
                     cells = _by_position(cells, orders[i])
-                found = [image for one in cells if one for image in image_list(one, rules)]
-                found += further[i] if name == columns[-1] else ()
-                found = [image for image in dict.fromkeys(found) if image not in seen]
-                seen.update(found)
-                texts[name].append(image_text(found))
+                images = [image for one in cells if one for image in image_list(one, rules)]
+                images += further[i] if name == columns[-1] else ()
+                images = [image for image in dict.fromkeys(images) if image not in seen]
+                seen.update(images)
+                texts[name].append(image_text(images))
         for name, cells in texts.items():
             batch = _with_column(batch, name, cells)
         return batch
@@ -150,19 +150,19 @@ class ExportProducts:
             numbers: Whether a column of numbers may be the category, for a tree with ids is known.
         """
         rules, header = self.dialect, Header(records.names)
-        found: dict[str, Any] = {"weight": ""}
+        roles_: dict[str, Any] = {"weight": ""}
         for role in ("id", "title", "description", "date"):
             column = _first_filled(records, header.find_all(getattr(rules.columns, role)))
             if column is not None:
-                found[role] = column
+                roles_[role] = column
         if self._images:
-            found["images"] = tuple(self._images)
+            roles_["images"] = tuple(self._images)
         chosen = named if named in self.category_columns else self._category(records, numbers)
         if chosen is not None:
-            found |= {"category": chosen, "delimiter": LEVEL, "separator": CATEGORY}
+            roles_ |= {"category": chosen, "delimiter": LEVEL, "separator": CATEGORY}
         if self._groups is not None:
-            found["group"] = ""
-        used = {name for value in found.values() for name in ([value] if isinstance(value, str) else value)}
+            roles_["group"] = ""
+        used = {name for value in roles_.values() for name in ([value] if isinstance(value, str) else value)}
         products = rules.products
         ignored = [
             *header.find_all(rules.columns.ignored),
@@ -171,8 +171,8 @@ class ExportProducts:
             *(name for name in self._attributes.columns.names if name in records.types),
             *([self._position] if self._position is not None else []),
         ]
-        found["ignored"] = tuple(name for name in dict.fromkeys(ignored) if name not in used)
-        return found
+        roles_["ignored"] = tuple(name for name in dict.fromkeys(ignored) if name not in used)
+        return roles_
 
     def _category(self, records: Records, numbers: bool) -> str | None:
         """The category column: of those filled in nearly the most rows, the first; names before numbers."""
@@ -187,8 +187,8 @@ class ExportProducts:
         names = [name for name in counts if counts[name]] or self.category_columns
         if not numbers:
             names = [name for name in names if names_only[name] and several[name]] or names
-        enough = _COVERAGE * max((counts[name] for name in names), default=0)
-        return next((name for name in names if counts[name] >= enough), None)
+        min_coverage = _COVERAGE * max((counts[name] for name in names), default=0)
+        return next((name for name in names if counts[name] >= min_coverage), None)
 
     def _is_filled(self, text: str) -> bool:
         return bool(text.strip()) and not self._categories.is_none((text.strip(),))
@@ -199,8 +199,8 @@ def _first_filled(records: Records, columns: list[str]) -> str | None:
     if not len(records):
         return next(iter(columns), None)
     counts = {name: sum(int(filled(array).sum()) for array in records.column(name)) for name in columns}
-    enough = max(_HALF * max(counts.values(), default=0), 1)
-    return next((name for name in columns if counts[name] >= enough), None)
+    min_filled = max(_HALF * max(counts.values(), default=0), 1)
+    return next((name for name in columns if counts[name] >= min_filled), None)
 
 
 def _with_column(batch: pa.RecordBatch, name: str, cells: list[str | None] | list[str]) -> pa.RecordBatch:

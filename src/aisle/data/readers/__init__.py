@@ -29,21 +29,21 @@ def reader_of(table: TableFile) -> TableReader:
 
     A shop's `.xls` is often a table in HTML, XML or text, and a feed's address often has no ending.
     """
-    found = _by_ending(table.ending)
-    if found is not None and not isinstance(found, CsvReader | SpreadsheetReader):
-        return found
+    reader = _by_ending(table.ending)
+    if reader is not None and not isinstance(reader, CsvReader | SpreadsheetReader):
+        return reader
     try:
         with table.open() as file:
             head = file.read(HEAD)
     except (OSError, EOFError, lzma.LZMAError, zlib.error, pa.ArrowException):
-        return found or CsvReader()  # it says what is wrong with the file
-    if isinstance(found, SpreadsheetReader) and head.startswith(_BINARY):
-        return found
+        return reader or CsvReader()  # it says what is wrong with the file
+    if isinstance(reader, SpreadsheetReader) and head.startswith(_BINARY):
+        return reader
     return _by_ending(document_ending(head)) or CsvReader()
 
 
-def _by_ending(ending: str | None) -> TableReader | None:
-    return next((reader for reader in _readers() if ending in reader.endings), None)
+def _by_ending(suffix: str | None) -> TableReader | None:
+    return next((reader for reader in _readers() if suffix in reader.endings), None)
 
 
 def find_tables(source: Path) -> list[TableFile]:
@@ -59,17 +59,17 @@ def find_tables(source: Path) -> list[TableFile]:
         saved = saved_tables(source)
         if saved is not None:
             return saved
-        endings = {ending for reader in _readers() for ending in reader.folder_endings}
+        endings = {suffix for reader in _readers() for suffix in reader.folder_endings}
         paths = (path for path in source.rglob("*") if TableFile(path).ending in endings and path.is_file())
-        found = [
+        tables = [
             TableFile(path)
             for path in sorted(paths)
             if path.name != DOWNLOAD_LOG and not is_hidden(path, source)
         ]
-        return with_splits(found, source)
+        return with_splits(tables, source)
     if not source.exists():
-        near = [path.name for path in source.parent.iterdir()] if source.parent.is_dir() else []
-        raise CatalogError(f"{source}: no such file.{did_you_mean(source.name, near)}")
+        neighbors = [path.name for path in source.parent.iterdir()] if source.parent.is_dir() else []
+        raise CatalogError(f"{source}: no such file.{did_you_mean(source.name, neighbors)}")
     kind = special(source)
     if kind is not None:
         raise CatalogError(

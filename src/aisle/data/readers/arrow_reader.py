@@ -38,9 +38,11 @@ class ArrowReader(TableReader):
         """
         with table.open() as opened:
             head = opened.peek(HEAD)[:HEAD]
-        found = foreign_format(head)
+        other_format = foreign_format(head)
         if not head.startswith((_FILE, _STREAM)):
-            raise CatalogError(f"{table.path}: not Arrow IPC{f', but {found}' if found else ''}")
+            raise CatalogError(
+                f"{table.path}: not Arrow IPC{f', but {other_format}' if other_format else ''}"
+            )
         for batch in _file_batches(table) if head.startswith(_FILE) else _stream_batches(table, problems):
             for start in range(0, batch.num_rows or 1, BATCH):
                 part = pa.table(batch.slice(start, BATCH))

@@ -94,11 +94,11 @@ def detect_encoding(table: TableFile, problems: Problems, options: ReadOptions, 
     with table.open() as file:
         sample = file.read(SAMPLE)
     encoding = detect(sample, options.encoding, options.like.encoding if options.like else None)
-    found = foreign_format(sample, encoding.name)
-    if found is None and csv:
-        found = foreign_text(sample, encoding.name)
-    if found is not None:
-        raise CatalogError(f"{table.path}: not a table of text, but {found}")
+    other_format = foreign_format(sample, encoding.name)
+    if other_format is None and csv:
+        other_format = foreign_text(sample, encoding.name)
+    if other_format is not None:
+        raise CatalogError(f"{table.path}: not a table of text, but {other_format}")
     if not encoding.sure:
         problems.add(None, None, "not UTF-8; the encoding was guessed", f"{table.path.name}: {encoding.name}")
     return encoding.name

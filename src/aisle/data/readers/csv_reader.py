@@ -73,13 +73,13 @@ def _open(
     """The layout, the first lines from the column names on, and the other lines."""
     encoding = detect_encoding(table, problems, options, csv=True)
     lines = lines_of(table, encoding)
-    whole = _sample(lines)
-    sample, stated = _without_separator_line(whole)
+    sample_text = _sample(lines)
+    sample, stated = _without_separator_line(sample_text)
     sample = sample[lines_before_header(sample) :]
     is_tsv = table.ending in _TSV
     delimiter = (None if is_tsv else options.delimiter) or stated or ("\t" if is_tsv else None)
     dialect = _dialect(sample, delimiter, options.like)
-    return CsvLayout(encoding, dialect, len(whole) - len(sample)), sample, lines
+    return CsvLayout(encoding, dialect, len(sample_text) - len(sample)), sample, lines
 
 
 def _sample(lines: Iterator[str]) -> list[str]:
@@ -97,8 +97,8 @@ def _sample(lines: Iterator[str]) -> list[str]:
 def _without_separator_line(sample: list[str]) -> tuple[list[str], str | None]:
     """The lines after a first one such as `sep=;`, and the delimiter it states."""
     start = next((i for i, line in enumerate(sample) if line.strip("\ufeff \t\r\n")), 0)
-    found, delimiter = separator_line(sample[start]) if sample else (False, None)
-    return (sample[start + 1 :], delimiter) if found else (sample, None)
+    has_separator, delimiter = separator_line(sample[start]) if sample else (False, None)
+    return (sample[start + 1 :], delimiter) if has_separator else (sample, None)
 
 
 def _dialect(sample: list[str], delimiter: str | None, like: CatalogFormat | None) -> CsvDialect:

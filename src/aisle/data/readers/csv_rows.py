@@ -301,10 +301,10 @@ def _lenient(source: _Lines, dialect: CsvDialect, width: int, error: str) -> _Re
 def _parse_lines(lines: list[str], dialect: CsvDialect) -> list[str] | None:
     rows = csv.reader(lines, delimiter=dialect.delimiter, skipinitialspace=dialect.skip_space)
     try:
-        found = list(rows)
+        parsed = list(rows)
     except csv.Error:
         return None
-    return found[0] if len(found) == 1 else None
+    return parsed[0] if len(parsed) == 1 else None
 
 
 def split_numbers(fields: list[str], width: int, delimiter: str) -> list[int]:

@@ -75,10 +75,10 @@ def _split_of(table: TableFile, folder: Path) -> str | None:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise CatalogError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def add_split(batch: pa.RecordBatch, split: str | None) -> pa.RecordBatch:

@@ -71,14 +71,18 @@ def is_json_lines(table: TableFile, encoding: str) -> bool:
     return _is_lines(next(text_pieces(table, encoding, HEAD), ""), table.ending)
 
 
-def _is_lines(head: str, ending: str) -> bool:
+def _is_lines(head: str, suffix: str) -> bool:
     """Whether a file has one value per line; the ending decides where the content allows both."""
     lines = [line for line in head.splitlines() if line.strip("\ufeff \t")]
-    whole = [_is_object(line) for line in lines[:_LINES]]
-    if ending == ".json":  # one object is a document; an array may have an object in a line by itself
-        return len(lines) > 1 and whole[0]
+    are_objects = [_is_object(line) for line in lines[:_LINES]]
+    if suffix == ".json":  # one object is a document; an array may have an object in a line by itself
+        return len(lines) > 1 and are_objects[0]
     with suppress(JsonError):
-        return any(whole) or not head.lstrip("\ufeff \t\r\n").startswith(("[", "{")) or not parse_prefix(head)
+        return (
+            any(are_objects)
+            or not head.lstrip("\ufeff \t\r\n").startswith(("[", "{"))
+            or not parse_prefix(head)
+        )
     return True
 
 

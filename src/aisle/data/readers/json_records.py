@@ -39,8 +39,8 @@ def find_records(document: Any) -> JsonPath | None:
         The path of an array of objects, or of an object of records (`{"sku1": {…}, "sku2": {…}}`);
         None where the document is itself a record.
     """
-    found = _find(document, 0)
-    return None if found is None else found[1]
+    records = _find(document, 0)
+    return None if records is None else records[1]
 
 
 def is_page(item: Any) -> bool:
@@ -84,14 +84,14 @@ def _find(value: Any, depth: int) -> tuple[int, JsonPath] | None:
     if _is_map_of_records(value):
         return len(value), ()
     below = ((key, _find(item, depth + 1)) for key, item in value.items())
-    found = [(inner[0], (key, *inner[1])) for key, inner in below if inner is not None and inner[0]]
-    return max(found, key=lambda pair: (pair[0], -len(pair[1])), default=None)
+    candidates = [(inner[0], (key, *inner[1])) for key, inner in below if inner is not None and inner[0]]
+    return max(candidates, key=lambda pair: (pair[0], -len(pair[1])), default=None)
 
 
 def _is_record(value: Mapping[str, Any]) -> bool:
     """Whether an object has a title of its own."""
     ranks = (rank("title", key) for key, item in value.items() if isinstance(item, str) and len(key) < 100)
-    return any(found is not None and found.tier < VAGUE for found in ranks)
+    return any(rank_ is not None and rank_.tier < VAGUE for rank_ in ranks)
 
 
 def _is_map_of_records(value: Mapping[str, Any]) -> bool:

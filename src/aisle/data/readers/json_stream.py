@@ -45,12 +45,12 @@ class JsonText:
     def peek(self) -> str:
         """The next character that is not blank; "" at the end."""
         while True:
-            text, at, stop = self._text, self._at, len(self._text)
-            while at < stop and text[at] in _BLANK:
-                at += 1
-            self._at = at
-            if at < stop:
-                return text[at]
+            text, position, stop = self._text, self._at, len(self._text)
+            while position < stop and text[position] in _BLANK:
+                position += 1
+            self._at = position
+            if position < stop:
+                return text[position]
             if not self._more():
                 return ""
 
@@ -60,11 +60,11 @@ class JsonText:
         Raises:
             JsonError: It is another one, or there is none.
         """
-        found = self.peek()
-        if not found or found not in expected:
-            raise self._error(f"expected {' or '.join(expected)}", cut_off=not found)
+        char = self.peek()
+        if not char or char not in expected:
+            raise self._error(f"expected {' or '.join(expected)}", cut_off=not char)
         self._at += 1
-        return found
+        return char
 
     def value(self) -> Any:
         """The next value.
@@ -144,20 +144,20 @@ class JsonText:
         """Double the text from here on; False at its end."""
         if len(self._text) - self._at > _MAX_VALUE:
             raise self._error(f"a value is longer than {_MAX_VALUE:,} characters")
-        wanted = 2 * (len(self._text) - self._at)
+        size = 2 * (len(self._text) - self._at)
         grown = self._more()
-        while len(self._text) - self._at < wanted and self._more():
+        while len(self._text) - self._at < size and self._more():
             pass
         return grown
 
     def _more(self) -> bool:
         """Append the next piece, and drop what is read; False at the end."""
-        piece = "" if self._ended else next(self._pieces, "")
-        if not piece:
+        text = "" if self._ended else next(self._pieces, "")
+        if not text:
             self._ended = True
             return False
         self._line += self._text.count("\n", 0, self._at)
-        self._text, self._at = self._text[self._at :] + piece, 0
+        self._text, self._at = self._text[self._at :] + text, 0
         return True
 
     def _error(self, message: str, cut_off: bool = False) -> JsonError:
@@ -176,14 +176,14 @@ def parse_prefix(text: str) -> tuple[Any, bool]:
         JsonError: The text is malformed before its end.
     """
     source = JsonText([text])
-    found: list[Any] = []
+    values: list[Any] = []
     try:
-        _prefix(source, found.append)
+        _prefix(source, values.append)
     except JsonError as error:
         if not error.cut_off:
             raise
-        return (found[0] if found else None), False
-    return found[0], True
+        return (values[0] if values else None), False
+    return values[0], True
 
 
 def _prefix(source: JsonText, put: Callable[[Any], None]) -> None:

@@ -52,8 +52,8 @@ def _rows_of(
 
 def _html_rows(pieces: Iterable[str]) -> Iterator[_Row]:
     parser = _TableParser()
-    for piece in pieces:
-        parser.feed(piece)
+    for text in pieces:
+        parser.feed(text)
         yield from parser.pop()
     parser.close()
     parser.end_row()
@@ -118,8 +118,8 @@ class _TableParser(HTMLParser):
 
     def pop(self) -> list[_Row]:
         """The complete rows, once."""
-        done, self._done = self._done, []
-        return done
+        rows, self._done = self._done, []
+        return rows
 
 
 def _workbook_rows(
@@ -127,8 +127,8 @@ def _workbook_rows(
 ) -> Iterator[_Row]:
     handler = handler or _WorkbookHandler()
     parser = XmlParser(name, handler)
-    for i, piece in enumerate(pieces):
-        parser.feed(piece if i else piece.lstrip("\ufeff \t\r\n"))
+    for i, text in enumerate(pieces):
+        parser.feed(text if i else text.lstrip("\ufeff \t\r\n"))
         yield from handler.pop()
     parser.feed("", final=True)
     yield from handler.pop()
@@ -147,14 +147,14 @@ class _WorkbookHandler:
     def start_element(self, name: str, attributes: dict[str, str]) -> None:
         """A start tag."""
         name = name.rpartition(":")[2]
-        found: dict[str, Any] = {key.rpartition(":")[2]: value for key, value in attributes.items()}
+        values: dict[str, Any] = {key.rpartition(":")[2]: value for key, value in attributes.items()}
         self._open.append(name)
         if name == "Worksheet":
-            self.sheets.append(found.get("Name", f"sheet {len(self.sheets) + 1}"))
+            self.sheets.append(values.get("Name", f"sheet {len(self.sheets) + 1}"))
         elif name == "Row":
             self._row = []
         elif name == "Cell":
-            index = str(found.get("Index", ""))
+            index = str(values.get("Index", ""))
             missing = int(index) - 1 - len(self._row) if index.isdecimal() and len(index) < 6 else 0
             self._row += [""] * missing + [""]
         elif name == "Data":
@@ -177,5 +177,5 @@ class _WorkbookHandler:
 
     def pop(self) -> list[_Row]:
         """The complete rows, once."""
-        done, self._done = self._done, []
-        return done
+        rows, self._done = self._done, []
+        return rows

@@ -30,9 +30,9 @@ class ParquetReader(TableReader):
     ) -> Iterator[pa.RecordBatch]:
         """Read a file; images may be binary columns or those of `datasets`."""
         with table.open() as opened:
-            found = foreign_format(opened.peek(HEAD)[:HEAD])
-        if found is not None and not found.startswith("Parquet"):
-            raise CatalogError(f"{table.path}: not Parquet, but {found}")
+            other_format = foreign_format(opened.peek(HEAD)[:HEAD])
+        if other_format is not None and not other_format.startswith("Parquet"):
+            raise CatalogError(f"{table.path}: not Parquet, but {other_format}")
         source: Any = str(table.path)
         if table.compressed or is_remote(table.path):
             source = io.BytesIO(table.open().read()) if table.compressed else table.path.open("rb")

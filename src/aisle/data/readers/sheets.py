@@ -121,8 +121,8 @@ def locate_records(sheets: Sequence[Sheet], path: object) -> Iterator[LocatedRec
     headers, _, chosen = _choose(sheets, path)
     for i in chosen:
         kept, titles, rows = _layout(sheets[i], headers[i], Problems())
-        places = ((row, _at(cells, kept)) for row, cells in rows)
-        filled = ((row, cells) for row, cells in places if any(cells))
+        cells_at = ((row, _at(cells, kept)) for row, cells in rows)
+        filled = ((row, cells) for row, cells in cells_at if any(cells))
         yield LocatedRecords(i, headers[i].row, dict(zip(titles, kept, strict=True)), filled)
 
 
@@ -170,13 +170,13 @@ def _text(cell: Any) -> str:
 def _header(sheet: Sheet) -> _Header | None:
     """The header of a sheet; None if it is blank."""
     rows = [list(map(_text, row)) for row in islice(iter(sheet.rows()), _HEAD)]
-    found = header_row(rows[:_HEADER_ROWS])
-    if found is None:
+    header = header_row(rows[:_HEADER_ROWS])
+    if header is None:
         return None
-    names = rows[found]
+    names = rows[header]
     while names and not names[-1]:
         names.pop()
-    return _Header(found, tuple(names), _roles(names), sum(map(any, rows[found + 1 :])))
+    return _Header(header, tuple(names), _roles(names), sum(map(any, rows[header + 1 :])))
 
 
 def header_row(rows: Sequence[Sequence[str]]) -> int | None:
@@ -195,10 +195,10 @@ def header_row(rows: Sequence[Sequence[str]]) -> int | None:
     counts = [sum(map(bool, row)) for row in rows]
     if not any(counts):
         return None
-    enough = max(1, 0.5 * max(counts))
-    possible = [i for i, row in enumerate(rows) if counts[i] >= enough and _could_name_columns(row)]
+    min_cells = max(1, 0.5 * max(counts))
+    possible = [i for i, row in enumerate(rows) if counts[i] >= min_cells and _could_name_columns(row)]
     if not possible:
-        return next(i for i, count in enumerate(counts) if count >= enough)
+        return next(i for i, count in enumerate(counts) if count >= min_cells)
     best = max(possible, key=lambda i: (_roles(rows[i]), -i))
     if not _roles(rows[best]):
         best = possible[0]
@@ -222,4 +222,4 @@ def _is_technical(row: Sequence[str]) -> bool:
 def _roles(names: Sequence[str]) -> int:
     """How many roles the names state."""
     ranks = ((role, rank(role, name)) for name in names if name and len(name) <= 200 for role in _ROLES)
-    return len({role for role, found in ranks if found is not None and found.tier < VAGUE})
+    return len({role for role, rank_ in ranks if rank_ is not None and rank_.tier < VAGUE})

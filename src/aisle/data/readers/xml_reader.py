@@ -41,22 +41,24 @@ class XmlReader(TableReader):
         declared = _DECLARED.search(sample[:4096])
         usual = (declared[1] or declared[2]).decode() if declared else None
         encoding = detect(sample, options.encoding, usual)
-        ending = document_ending(sample[:HEAD], encoding.name)
-        if ending not in (".xml", ".html"):
-            found = foreign_format(sample[:HEAD], encoding.name)
-            raise CatalogError(f"{table.path}: not XML{f', but {found}' if found else ''}")
+        suffix = document_ending(sample[:HEAD], encoding.name)
+        if suffix not in (".xml", ".html"):
+            other_format = foreign_format(sample[:HEAD], encoding.name)
+            raise CatalogError(f"{table.path}: not XML{f', but {other_format}' if other_format else ''}")
         if not encoding.sure:
             problems.add(
                 None, None, "not UTF-8; the encoding was guessed", f"{table.path.name}: {encoding.name}"
             )
         options.note(encoding=encoding.name)
-        pieces = partial(xml_pieces, table, encoding.name)
-        if ending == ".html":
-            yield from sheet_batches(html_sheets(pieces), table.path, problems, first)
+        open_text = partial(xml_pieces, table, encoding.name)
+        if suffix == ".html":
+            yield from sheet_batches(html_sheets(open_text), table.path, problems, first)
         elif EXCEL_NAMESPACE in sample[:4096].decode(encoding.name, "ignore"):
-            yield from sheet_batches(excel_xml_sheets(pieces, str(table.path)), table.path, problems, first)
+            yield from sheet_batches(
+                excel_xml_sheets(open_text, str(table.path)), table.path, problems, first
+            )
         else:
-            records = xml_records(pieces(), str(table.path))
+            records = xml_records(open_text(), str(table.path))
             yield from rows_to_batches(records, problems, first, encoding.name)
 
     def estimate_rows(self, table: TableFile) -> int | None:
@@ -75,8 +77,8 @@ def xml_category_paths(table: TableFile, encoding: str | None = None) -> dict[st
         CatalogError: It is not well-formed, or holds no records.
     """
     with table.open() as file:
-        found = detect(file.read(SAMPLE), encoding)
-    return xml_categories(xml_pieces(table, found.name), str(table.path))
+        encoding_ = detect(file.read(SAMPLE), encoding)
+    return xml_categories(xml_pieces(table, encoding_.name), str(table.path))
 
 
 def xml_pieces(table: TableFile, encoding: str, skipped: int = 0) -> Iterator[str]:
@@ -88,10 +90,10 @@ def xml_pieces(table: TableFile, encoding: str, skipped: int = 0) -> Iterator[st
         skipped: Bytes at the start that are left out, such as a byte-order mark.
     """
     rest = ""
-    for piece in text_pieces(table, encoding, _PIECE, skipped):
-        piece = rest + piece
-        cut = piece.rfind("&", len(piece) - 12)
-        cut = len(piece) if cut < 0 or ";" in piece[cut:] else cut
-        piece, rest = piece[:cut], piece[cut:]
-        yield piece
+    for text in text_pieces(table, encoding, _PIECE, skipped):
+        text = rest + text
+        cut = text.rfind("&", len(text) - 12)
+        cut = len(text) if cut < 0 or ";" in text[cut:] else cut
+        text, rest = text[:cut], text[cut:]
+        yield text
     yield rest

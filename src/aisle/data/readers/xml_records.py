@@ -184,19 +184,19 @@ class _Records:
 
     def pop(self) -> list[dict[str, Any]]:
         """The complete records, once."""
-        done, self._done = self._done, []
-        return done
+        records, self._done = self._done, []
+        return records
 
 
 def record(element: Element) -> dict[str, Any]:
     """The columns of one record: its attributes, and its children flattened."""
-    found = _named_fields(element) or _fields(element)
+    fields = _named_fields(element) or _fields(element)
     for key, value in _attributes(element).items():
-        found.setdefault(key, value)
+        fields.setdefault(key, value)
     text = _text(element)
     if text and not element.children:
-        found.setdefault(element.name, text)
-    return found
+        fields.setdefault(element.name, text)
+    return fields
 
 
 def _named_fields(element: Element) -> dict[str, Any] | None:
@@ -212,29 +212,29 @@ def _fields(element: Element, prefix: str = "") -> dict[str, Any]:
     groups: dict[str, list[Element]] = {}
     for child in element.children:  # WordPress: <category domain="product_cat">, one taxonomy each
         groups.setdefault(child.attributes.get("domain", child.name), []).append(child)
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, children in groups.items():
         column = f"{prefix}{name}"
         variants = _variants(children) if name.casefold() in _VARIANTS else []
         if variants:
-            found |= {f"{column}.{key}": value for key, value in merge_variants(variants).items()}
+            fields |= {f"{column}.{key}": value for key, value in merge_variants(variants).items()}
         elif len(children) > 1:
-            found[column] = _several(children)
+            fields[column] = _several(children)
         else:
-            found |= _single(children[0], column)
-    return found
+            fields |= _single(children[0], column)
+    return fields
 
 
 def _variants(children: list[Element]) -> list[dict[str, Any]]:
     """The records of the variants of a product; `[]` where the elements are no records."""
-    found: list[Element] = []
+    variants: list[Element] = []
     for child in children:
         kinds = {grandchild.name for grandchild in child.children}
         wraps = len(kinds) == 1 and all(grandchild.children for grandchild in child.children)
-        found += child.children if wraps else [child]
-    if any(not child.children or _is_markup(child) or _pair(child) for child in found):
+        variants += child.children if wraps else [child]
+    if any(not child.children or _is_markup(child) or _pair(child) for child in variants):
         return []
-    return [record(child) for child in found]
+    return [record(child) for child in variants]
 
 
 def _single(child: Element, column: str) -> dict[str, Any]:
@@ -246,18 +246,18 @@ def _single(child: Element, column: str) -> dict[str, Any]:
         link = "" if text else _link(child)
         attributes = {key: value for key, value in _attributes(child).items() if not link or value != link}
         return {column: text or link} | {f"{column}.{key}": value for key, value in attributes.items()}
-    found: dict[str, Any] = {f"{column}.{key}": value for key, value in _attributes(child).items()}
+    fields: dict[str, Any] = {f"{column}.{key}": value for key, value in _attributes(child).items()}
     if rank("images", child.name) is not None:
         if any(_SIZE in group.attributes for group in child.children):
-            return found | {column: _links_of_first_size(child)}
+            return fields | {column: _links_of_first_size(child)}
         if not any(grand.children for grand in child.children):
-            return found | {column: _links_in(child)}
+            return fields | {column: _links_in(child)}
     kinds = {grandchild.name for grandchild in child.children}
     if len(kinds) > 1:
-        return found | _fields(child, f"{column}.")
+        return fields | _fields(child, f"{column}.")
     if len(child.children) > 1:  # a list: <images><image>…</image><image>…</image></images>
-        return found | {column: _several(child.children)}
-    return found | _single(child.children[0], column)
+        return fields | {column: _several(child.children)}
+    return fields | _single(child.children[0], column)
 
 
 def _attributes(element: Element) -> dict[str, str]:
@@ -311,9 +311,9 @@ def _pair(element: Element) -> tuple[str, str] | None:
 
 def _links_in(element: Element) -> list[str]:
     """The addresses in an element that holds images, whatever its children are called."""
-    own = [] if element.children else [_text(element) or _link(element)]
+    links = [] if element.children else [_text(element) or _link(element)]
     return [
-        link for link in (*own, *(link for child in element.children for link in _links_in(child))) if link
+        link for link in (*links, *(link for child in element.children for link in _links_in(child))) if link
     ]
 
 
@@ -322,8 +322,8 @@ def _links_of_first_size(element: Element) -> list[str]:
     first size."""
     sizes = [group.attributes.get(_SIZE) for group in element.children]
     groups = [group for group in element.children if group.attributes.get(_SIZE) == sizes[0]]
-    found = [child.attributes.get("path") or _link(child) for group in groups for child in group.children]
-    return list(dict.fromkeys(link for link in found if link and link.endswith(tuple(IMAGE_ENDINGS))))
+    links = [child.attributes.get("path") or _link(child) for group in groups for child in group.children]
+    return list(dict.fromkeys(link for link in links if link and link.endswith(tuple(IMAGE_ENDINGS))))
 
 
 def _text(element: Element) -> str:
@@ -355,8 +355,8 @@ def xml_records(pieces: Iterable[str], name: str) -> Iterator[dict[str, Any]]:
     while head:
         parser.feed(head.pop(0))
         yield from records.pop()
-    for piece in pieces:
-        parser.feed(_ILLEGAL.sub("", piece))
+    for text in pieces:
+        parser.feed(_ILLEGAL.sub("", text))
         yield from records.pop()
     parser.feed("", final=True)
     yield from records.pop()
@@ -376,8 +376,8 @@ def xml_categories(pieces: Iterable[str], name: str) -> dict[str, tuple[str, ...
     path, head = find_record_path(pieces, name)
     records = _Records(path, name)
     parser = XmlParser(name, records)
-    for piece in chain(head, (_ILLEGAL.sub("", piece) for piece in pieces)):
-        parser.feed(piece)
+    for text in chain(head, (_ILLEGAL.sub("", text) for text in pieces)):
+        parser.feed(text)
         if records.pop() and len(records.categories):
             break
     return records.categories.paths()
@@ -399,10 +399,10 @@ def find_record_path(pieces: Iterable[str], name: str) -> tuple[XmlPath, list[st
     head: list[str] = []
     structure = Structure()
     finder, size = XmlParser(name, structure), 0
-    for piece in pieces:
-        head.append(_ILLEGAL.sub("", piece if head else piece.lstrip("\ufeff \t\r\n")))
+    for text in pieces:
+        head.append(_ILLEGAL.sub("", text if head else text.lstrip("\ufeff \t\r\n")))
         finder.feed(head[-1])
-        size += len(piece)
+        size += len(text)
         if structure.is_clear or (size > _HEAD and structure.record_path()):
             break
     else:

@@ -57,8 +57,8 @@ class Structure:
             parent, names = self._stack[-1]
             names[name] += 1
             if parent in self.kinds:
-                named = attributes.get("name", "") if name in _CELLS else ""
-                self.kinds[parent].fields.add(f"{name}{named}")
+                name_attribute = attributes.get("name", "") if name in _CELLS else ""
+                self.kinds[parent].fields.add(f"{name}{name_attribute}")
             if path in self.kinds:
                 self.kinds[path].siblings[0] = max(self.kinds[path].siblings[0], names[name])
         if path in self.kinds:

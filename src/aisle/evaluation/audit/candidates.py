@@ -62,11 +62,11 @@ def wrong_labels(taxonomy: Taxonomy, node: np.ndarray, given: np.ndarray) -> np.
     rng = np.random.default_rng(0)
     used = np.unique(node)
     any_other = rng.permutation(node)
-    drawn = np.stack(
+    sampled = np.stack(
         [any_other, relative(taxonomy, node, used, 1, rng), relative(taxonomy, node, used, 2, rng)], 1
     )
-    drawn[(drawn[:, :, None] == given[:, None, :]).any(2)] = -1
-    return drawn
+    sampled[(sampled[:, :, None] == given[:, None, :]).any(2)] = -1
+    return sampled
 
 
 def relative(
@@ -74,34 +74,36 @@ def relative(
 ) -> np.ndarray:
     """(n,) a used label below the ancestor `steps` above, in another branch of it; -1 if there is none."""
     depth = taxonomy.node_depth
-    drawn = np.full(len(node), -1, np.int64)
+    sampled = np.full(len(node), -1, np.int64)
     choices: dict[int, np.ndarray] = {}
-    for own in np.unique(node).tolist():
-        level = int(depth[own]) - steps  # of the common ancestor; 0 is above all
+    for label in np.unique(node).tolist():
+        level = int(depth[label]) - steps  # of the common ancestor; 0 is above all
         if level < 0:
             continue
-        path = taxonomy.ancestors[own]
-        near = used if level == 0 else used[taxonomy.ancestors[used, level - 1] == path[level - 1]]
-        choices[own] = near[taxonomy.ancestors[near, level] != path[level]]
-    for own, labels in choices.items():
-        rows = np.flatnonzero(node == own)
+        path = taxonomy.ancestors[label]
+        in_branch = used if level == 0 else used[taxonomy.ancestors[used, level - 1] == path[level - 1]]
+        choices[label] = in_branch[taxonomy.ancestors[in_branch, level] != path[level]]
+    for label, labels in choices.items():
+        rows = np.flatnonzero(node == label)
         if len(labels):
-            drawn[rows] = rng.choice(labels, len(rows))
-    return drawn
+            sampled[rows] = rng.choice(labels, len(rows))
+    return sampled
 
 
-def neighbor_labels(near: Sequence[NeighborLists], node: np.ndarray, own: np.ndarray) -> np.ndarray:
+def neighbor_labels(
+    neighbors: Sequence[NeighborLists], node: np.ndarray, labels_given: np.ndarray
+) -> np.ndarray:
     """(n, 2) the two most frequent labels of the neighbors other than the product's own; -1 for none."""
-    drawn = np.full((len(own), 2), -1, np.int64)
-    for i in range(len(own)):
+    labels = np.full((len(labels_given), 2), -1, np.int64)
+    for i in range(len(labels_given)):
         tally: dict[int, float] = {}
-        for space in near:
+        for space in neighbors:
             for j, similarity in zip(space.number[i].tolist(), space.similarity[i].tolist(), strict=True):
-                if j >= 0 and node[j] != own[i]:
+                if j >= 0 and node[j] != labels_given[i]:
                     tally[int(node[j])] = tally.get(int(node[j]), 0.0) + max(similarity, 0.0)
         best = sorted(tally, key=lambda n: (-tally[n], n))[:2]
-        drawn[i, : len(best)] = best
-    return drawn
+        labels[i, : len(best)] = best
+    return labels
 
 
 def duplicate_labels(group: np.ndarray, node: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

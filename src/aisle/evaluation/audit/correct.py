@@ -65,8 +65,8 @@ def format_like_catalog(path: CategoryPath, catalog: Catalog) -> str:
     """A path in the style of the catalog's labels."""
     style = catalog.style
     parts = path[::-1] if style.leaf_first else path
-    mark = style.delimiter or ">"
-    return (f" {mark} " if style.spaced or mark == ">" else mark).join(parts)
+    delimiter = style.delimiter or ">"
+    return (f" {delimiter} " if style.spaced or delimiter == ">" else delimiter).join(parts)
 
 
 def _id(catalog: Catalog, i: int) -> str:

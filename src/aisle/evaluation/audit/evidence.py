@@ -90,14 +90,16 @@ def gather(
     index_of[cases.rows] = np.arange(n)
     agreement, duplicate_label = duplicate_labels(cases.group, cases.node)
     cases.candidates[:, BY_DUPLICATES] = duplicate_label
-    near: dict[str, NeighborLists] | None = None
+    neighbors: dict[str, NeighborLists] | None = None
     modalities: dict[str, str] = {}
     for rows, model in models:
         views = _by_modality(model)
-        if near is None:  # embeddings do not depend on training: those of the first model serve all
-            near = nearest(model.view_embeddings(catalog.select(cases.rows)), cases.group, progress)
+        if neighbors is None:  # embeddings do not depend on training: those of the first model serve all
+            neighbors = nearest(model.view_embeddings(catalog.select(cases.rows)), cases.group, progress)
             modalities = {view.name: view.modality for view in model.inputs}
-            cases.candidates[:, BY_NEIGHBORS] = neighbor_labels(list(near.values()), cases.node, cases.node)
+            cases.candidates[:, BY_NEIGHBORS] = neighbor_labels(
+                list(neighbors.values()), cases.node, cases.node
+            )
         held_out = index_of[rows]
         held_out = held_out[held_out >= 0]
         model = _calibrated(model, catalog, cases, held_out)
@@ -107,12 +109,12 @@ def gather(
                 products = catalog.select(cases.rows[batch])
                 _score_batch(products, batch, model, views, cases, features, confidence, single_view)
                 advance(len(batch))
-    near = near or {}
-    _add_votes(features, taxonomy, cases, near, modalities)
+    neighbors = neighbors or {}
+    _add_votes(features, taxonomy, cases, neighbors, modalities)
     features[..., _COLUMN["duplicates"]] = _duplicate_agreement(cases)
     support = np.bincount(cases.node, minlength=len(taxonomy))
     _add_expected(features, taxonomy, cases, support)
-    return Evidence(cases, features, confidence, single_view, near, support[cases.node] - 1, agreement)
+    return Evidence(cases, features, confidence, single_view, neighbors, support[cases.node] - 1, agreement)
 
 
 def _calibrated(model: "Predictor", catalog: Catalog, cases: AuditCases, held_out: np.ndarray) -> "Predictor":
@@ -141,9 +143,9 @@ def _score_batch(
     top = scores.topk(BY_MODEL.stop - BY_MODEL.start).node
     cases.candidates[batch, BY_MODEL.start : BY_MODEL.start + top.shape[1]] = top
     candidates = cases.candidates[batch]
-    own = cases.candidates[batch, 0]
+    label = cases.candidates[batch, 0]
     better = candidates[:, BETTER]
-    better[better == own[:, None]] = -1
+    better[better == label[:, None]] = -1
     cases.candidates[batch, BETTER] = better
     candidates[:, BETTER] = better
     exact = np.ones(candidates.shape, bool)
@@ -185,11 +187,11 @@ def margins(scores: Scores, candidates: np.ndarray, exact: np.ndarray) -> tuple[
     margin[..., 0] = logp - _best_other(scores, nodes_or_0, terminal)
     depth = tree.node_depth[nodes_or_0]
     for column, level in ((1, np.maximum(depth - 1, 1)), (2, np.ones_like(depth))):
-        for one in np.unique(level).tolist():
-            at_depth = level == one
-            branch = np.where(at_depth, tree.ancestors[nodes_or_0, one - 1], 0)
+        for at in np.unique(level).tolist():
+            at_depth = level == at
+            branch = np.where(at_depth, tree.ancestors[nodes_or_0, at - 1], 0)
             margin[..., column][at_depth] = _branch_margin(
-                nodes[:, tree.level(one)], nodes, tree.level(one), branch
+                nodes[:, tree.level(at)], nodes, tree.level(at), branch
             )[at_depth]
     unknown = candidates < 0
     margin[unknown] = np.nan
@@ -198,14 +200,14 @@ def margins(scores: Scores, candidates: np.ndarray, exact: np.ndarray) -> tuple[
     )
 
 
-def _best_other(scores: Scores, candidates: np.ndarray, own: np.ndarray) -> np.ndarray:
+def _best_other(scores: Scores, candidates: np.ndarray, terminal: np.ndarray) -> np.ndarray:
     """(B, C) highest log-probability of a terminal other than the candidate or those below an inexact one."""
     top = scores.topk(5)
     span = scores.taxonomy.span[candidates]
     number = scores.taxonomy.terminal_of[top.node]  # (B, 5)
-    within = (number[:, None] >= span[..., :1]) & (number[:, None] < span[..., 1:])
-    held_out = np.where((own >= 0)[..., None], number[:, None] == own[..., None], within)
-    best = np.where(held_out, -np.inf, top.logp[:, None]).max(2)
+    in_branch = (number[:, None] >= span[..., :1]) & (number[:, None] < span[..., 1:])
+    excluded = np.where((terminal >= 0)[..., None], number[:, None] == terminal[..., None], in_branch)
+    best = np.where(excluded, -np.inf, top.logp[:, None]).max(2)
     return np.where(np.isfinite(best), best, top.logp[:, -1:])
 
 
@@ -226,11 +228,11 @@ def _add_votes(
     features: np.ndarray,
     taxonomy: Taxonomy,
     cases: AuditCases,
-    near: dict[str, NeighborLists],
+    neighbors: dict[str, NeighborLists],
     modalities: dict[str, str],
 ) -> None:
     for column, modality in (("neighbors full", "text"), ("similar images full", "image")):
-        spaces = [space for name, space in near.items() if modalities[name] == modality]
+        spaces = [space for name, space in neighbors.items() if modalities[name] == modality]
         if not spaces:
             continue
         first = _COLUMN[column]
@@ -238,8 +240,8 @@ def _add_votes(
             candidate = cases.candidates[:, c]
             # (S, n, 3)
             shares = np.stack([votes(space, taxonomy, cases.node, candidate) for space in spaces])
-            known = np.isfinite(shares)
-            mean = np.where(known, shares, 0).sum(0) / np.where(known.any(0), known.sum(0), np.nan)
+            finite = np.isfinite(shares)
+            mean = np.where(finite, shares, 0).sum(0) / np.where(finite.any(0), finite.sum(0), np.nan)
             features[:, c, first : first + 3] = np.where((candidate >= 0)[:, None], mean, np.nan)
 
 
@@ -247,13 +249,13 @@ def _duplicate_agreement(cases: AuditCases) -> np.ndarray:
     """(n, C) share of a product's duplicates with the label of each candidate; NaN without duplicates."""
     from aisle.data.duplicates import members
 
-    out = np.full(cases.candidates.shape, np.nan, np.float32)
+    agreement = np.full(cases.candidates.shape, np.nan, np.float32)
     for rows in members(np.unique(cases.group, return_inverse=True)[1]):
         for i in rows.tolist():
-            rest = cases.node[rows[rows != i]]
-            out[i] = (rest[None] == cases.candidates[i][:, None]).mean(1)
-    out[cases.candidates < 0] = np.nan
-    return out
+            other_labels = cases.node[rows[rows != i]]
+            agreement[i] = (other_labels[None] == cases.candidates[i][:, None]).mean(1)
+    agreement[cases.candidates < 0] = np.nan
+    return agreement
 
 
 def _add_expected(features: np.ndarray, taxonomy: Taxonomy, cases: AuditCases, support: np.ndarray) -> None:
@@ -261,18 +263,20 @@ def _add_expected(features: np.ndarray, taxonomy: Taxonomy, cases: AuditCases, s
 
     These are the per-class thresholds of confident learning (Northcutt et al. 2021), smoothed along the tree.
     """
-    own = features[:, 0, 0]
-    total = subtree_sums(taxonomy, np.bincount(cases.node, own, minlength=len(taxonomy)))
+    label_score = features[:, 0, 0]
+    total = subtree_sums(taxonomy, np.bincount(cases.node, label_score, minlength=len(taxonomy)))
     count = subtree_sums(taxonomy, support.astype(float))
-    overall = float(own.mean())
+    overall = float(label_score.mean())
     for c in range(cases.candidates.shape[1]):
         candidate = np.maximum(cases.candidates[:, c], 0)
         expected = np.full(len(candidate), overall)
         for depth in range(taxonomy.depth):
             node = taxonomy.ancestors[candidate, depth]
-            inside = taxonomy.ancestors[cases.node, depth] == node  # the product itself is counted there
-            rest, n = total[node] - inside * own, count[node] - inside
-            expected = np.where(node >= 0, (rest + PRIOR * expected) / (n + PRIOR), expected)
+            same_branch = taxonomy.ancestors[cases.node, depth] == node  # the product itself is counted there
+            others_total, others_count = total[node] - same_branch * label_score, count[node] - same_branch
+            expected = np.where(
+                node >= 0, (others_total + PRIOR * expected) / (others_count + PRIOR), expected
+            )
         features[:, c, _COLUMN["expected"]] = expected
         features[:, c, _COLUMN["against expected"]] = features[:, c, 0] - expected
         features[:, c, _COLUMN["support"]] = np.log1p(support[candidate] - (candidate == cases.node))

@@ -62,7 +62,7 @@ def score_labels(evidence: Evidence) -> LabelScores:
         if (candidates[:, kind] >= 0).sum() < 2:
             continue
         log_odds = _log_odds(evidence, kind)
-        share = mixed_in(
+        share = mixture_share(
             _lowest(log_odds.linear, candidates), log_odds.linear[candidates[:, kind] >= 0, kind]
         )
         highest = np.maximum(highest, np.log(share) + log_odds.blended)
@@ -82,24 +82,24 @@ def _lowest(scores: np.ndarray, candidates: np.ndarray) -> np.ndarray:
 def _log_odds(evidence: Evidence, kind: int) -> LogOdds:
     """Log-odds of every candidate for one kind of made-up label."""
     features, fold, candidates = evidence.features, evidence.cases.fold, evidence.cases.candidates
-    made = candidates[:, kind] >= 0
+    has_wrong = candidates[:, kind] >= 0
     linear, trees = np.zeros(candidates.shape), np.zeros(candidates.shape)
     for k in np.unique(fold):
-        learn, held_out = fold != k, np.flatnonzero(fold == k)
-        if not (made & learn).any():
-            learn = np.ones(len(fold), bool)
-        x = np.concatenate([features[learn, 0], features[learn & made, kind]])
-        y = np.r_[np.zeros(learn.sum()), np.ones((learn & made).sum())]
-        known = np.asarray(np.isfinite(x).any(0))  # all NaN: a catalog without images
-        mean, deviation = np.nanmean(x[:, known], axis=0), np.nanstd(x[:, known], axis=0) + 1e-6
-        x = np.nan_to_num((x[:, known] - mean) / deviation)  # missing features count as average
-        rows = np.nan_to_num((features[held_out][..., known] - mean) / deviation)
-        linear[held_out], trees[held_out] = _fit_predict(x, y, rows, known)
+        train, held_out = fold != k, np.flatnonzero(fold == k)
+        if not (has_wrong & train).any():
+            train = np.ones(len(fold), bool)
+        x = np.concatenate([features[train, 0], features[train & has_wrong, kind]])
+        y = np.r_[np.zeros(train.sum()), np.ones((train & has_wrong).sum())]
+        observed = np.asarray(np.isfinite(x).any(0))  # all NaN: a catalog without images
+        mean, deviation = np.nanmean(x[:, observed], axis=0), np.nanstd(x[:, observed], axis=0) + 1e-6
+        x = np.nan_to_num((x[:, observed] - mean) / deviation)  # missing features count as average
+        rows = np.nan_to_num((features[held_out][..., observed] - mean) / deviation)
+        linear[held_out], trees[held_out] = _fit_predict(x, y, rows, observed)
     return LogOdds(linear, (1 - TREES_WEIGHT) * linear + TREES_WEIGHT * trees)
 
 
 def _fit_predict(
-    x: np.ndarray, y: np.ndarray, rows: np.ndarray, known: np.ndarray
+    x: np.ndarray, y: np.ndarray, rows: np.ndarray, observed: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(m, C) log-odds of rows (m, C, F), linear and by boosted trees, trained on x (B, F) and y (B,)."""
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -112,7 +112,7 @@ def _fit_predict(
         max_leaf_nodes=LEAVES,
         min_samples_leaf=max(2, min(MIN_LEAF, len(x) // 25)),
         l2_regularization=1.0,
-        monotonic_cst=np.array(list(FEATURES.values()))[known],
+        monotonic_cst=np.array(list(FEATURES.values()))[observed],
         class_weight="balanced",
         early_stopping=no_early_stopping,
         random_state=0,
@@ -121,19 +121,19 @@ def _fit_predict(
     return rows @ regression.coef_[0] + regression.intercept_[0], tree_odds
 
 
-def mixed_in(given: np.ndarray, made: np.ndarray) -> float:
+def mixture_share(given_odds: np.ndarray, wrong_odds: np.ndarray) -> float:
     """Upper bound of the share of labels like the made-up ones among the given ones.
 
     Hardly any right label has the highest log-odds, so the ratio of both tails there estimates the share
     (Blanchard, Lee & Scott, JMLR 2010).
 
     Args:
-        given: (n,) log-odds of given labels.
-        made: (m,) log-odds of made-up labels.
+        given_odds: (n,) log-odds of given labels.
+        wrong_odds: (m,) log-odds of made-up labels.
     """
-    given, made = np.sort(given), np.sort(made)
-    thresholds = np.quantile(made, _QUANTILES)
-    above = 1 - np.searchsorted(given, thresholds, "left") / len(given)
-    of_made = 1 - np.searchsorted(made, thresholds, "left") / len(made)
-    error = 2 * np.sqrt(np.maximum(above, 1 / len(given)) / len(given))  # two standard errors
-    return float(min(1.0, ((above + error) / of_made).min()))
+    given_odds, wrong_odds = np.sort(given_odds), np.sort(wrong_odds)
+    thresholds = np.quantile(wrong_odds, _QUANTILES)
+    given_tail = 1 - np.searchsorted(given_odds, thresholds, "left") / len(given_odds)
+    wrong_tail = 1 - np.searchsorted(wrong_odds, thresholds, "left") / len(wrong_odds)
+    error = 2 * np.sqrt(np.maximum(given_tail, 1 / len(given_odds)) / len(given_odds))  # two standard errors
+    return float(min(1.0, ((given_tail + error) / wrong_tail).min()))

@@ -36,7 +36,7 @@ def nearest(
         group: (n,) numbers of groups of near-duplicates, which are not neighbors of each other.
         progress: Reports progress.
     """
-    found = {}
+    neighbors = {}
     for name, rows in vectors.items():
         with progress(f"finding neighbors by {name}", len(rows)) as advance:
             length = np.linalg.norm(rows, axis=1, keepdims=True)
@@ -54,31 +54,33 @@ def nearest(
                         unit[part], has_vector, searched, unit[searched], group, part, index, similarity
                     )
                 advance(part.stop - part.start)
-            found[name] = NeighborLists(index, similarity)
-    return found
+            neighbors[name] = NeighborLists(index, similarity)
+    return neighbors
 
 
 def _search_block(
     unit: np.ndarray, has_vector: np.ndarray, searched: np.ndarray, others: np.ndarray, group: np.ndarray,
     part: slice, index: np.ndarray, similarity: np.ndarray,
 ) -> None:  # fmt: skip
-    near = unit @ others.T  # (b, m)
-    near[group[part, None] == group[searched][None]] = -np.inf
+    cosines = unit @ others.T  # (b, m)
+    cosines[group[part, None] == group[searched][None]] = -np.inf
     count = min(K, len(searched))
-    best = np.argpartition(near, len(searched) - count, axis=1)[:, -count:]
-    cosine = np.take_along_axis(near, best, 1)
+    best = np.argpartition(cosines, len(searched) - count, axis=1)[:, -count:]
+    cosine = np.take_along_axis(cosines, best, 1)
     order = np.argsort(-cosine, axis=1, kind="stable")
     best, cosine = np.take_along_axis(best, order, 1), np.take_along_axis(cosine, order, 1)
-    known = np.isfinite(cosine) & has_vector[:, None]
-    index[part, :count] = np.where(known, searched[best], -1)
-    similarity[part, :count] = np.where(known, cosine, -np.inf)
+    valid = np.isfinite(cosine) & has_vector[:, None]
+    index[part, :count] = np.where(valid, searched[best], -1)
+    similarity[part, :count] = np.where(valid, cosine, -np.inf)
 
 
-def votes(near: NeighborLists, taxonomy: Taxonomy, node: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+def votes(
+    neighbor_lists: NeighborLists, taxonomy: Taxonomy, node: np.ndarray, candidates: np.ndarray
+) -> np.ndarray:
     """Similarity-weighted shares of the neighbors that support candidate labels.
 
     Args:
-        near: The neighbors of n products.
+        neighbor_lists: The neighbors of n products.
         taxonomy: The categories.
         node: (n,) the label of each product.
         candidates: (n,) the candidate label of each product.
@@ -87,8 +89,8 @@ def votes(near: NeighborLists, taxonomy: Taxonomy, node: np.ndarray, candidates:
         (n, 3) shares of neighbors with the candidate, below its parent, and below its level-1 category; NaN
         without neighbors.
     """
-    node_of_neighbor = np.where(near.number >= 0, node[near.number], -1)[:, None]
-    neighbors = Nearest.voters(node_of_neighbor, near.similarity[:, None])
+    node_of_neighbor = np.where(neighbor_lists.number >= 0, node[neighbor_lists.number], -1)[:, None]
+    neighbors = Nearest.voters(node_of_neighbor, neighbor_lists.similarity[:, None])
     path = np.where((candidates >= 0)[:, None], taxonomy.ancestors[candidates], -1)
     share = neighbors.vote_share(taxonomy, path)[:, 0]  # (n, L)
     depth = np.maximum(taxonomy.node_depth[candidates], 1)

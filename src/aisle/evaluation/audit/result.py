@@ -1,4 +1,4 @@
-"""What an audit found: labels by how likely they are to be wrong, with what speaks against each."""
+"""Result of an audit: labels ranked by how likely they are wrong, with the evidence."""
 
 import csv
 from pathlib import Path
@@ -12,7 +12,7 @@ from aisle.evaluation.scores import ResultRecord
 from aisle.evaluation.shown_products import Thumbnail
 from aisle.taxonomy import format_path
 
-LIKELY = 0.5  # from this chance on a label counts as likely wrong
+LIKELY = 0.5  # minimum probability of a likely wrong label
 
 COLUMNS = (
     "rank", "id", "row", "present", "proposed", "chance", "suspicion", "where", "confidence",
@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 class SimilarProduct(ResultRecord):
-    """A product near to the one in question, and where it is labelled."""
+    """A similar product and its label."""
 
     id: str
     title: str
@@ -32,15 +32,25 @@ class SimilarProduct(ResultRecord):
 
 
 class AuditFinding(ResultRecord):
-    """One label. `row`: the record's number in the source, from 1. `chance` (estimated) that it is wrong;
-    `suspicion`: what it is ranked by, 0 to 1. `where`: the first level at which label and proposal differ is
-    the last one (`sibling`: the same parent), the top one (`top`), or between (`branch`).
+    """One label, and the evidence against it. Null values are unknown.
 
-    `confidence`, `present_confidence`: the calibrated confidence in the proposal and in the label of models
-    that have not seen the product. `others`: further products so labelled. `neighbors_…`: their shares of
-    the nearest products' vote. `text_prediction`, `image_prediction`: predictions from the text alone and
-    from the images alone. `duplicates_agree`: the share of the `duplicates` with the same label. Null:
-    unknown.
+    Attributes:
+        row: The record's number in the source, from 1.
+        present: The label.
+        proposed: The proposed category.
+        chance: Estimated probability that the label is wrong.
+        suspicion: The ranking score, 0 to 1.
+        where: The first level at which label and proposal differ: the last one (`sibling`), the top one
+            (`top`), or one between (`branch`).
+        confidence: Calibrated out-of-fold confidence in the proposal.
+        present_confidence: The same for the label.
+        others: Further products with the same label.
+        neighbors_present: Share of the nearest products' vote for the label.
+        neighbors_proposed: The same for the proposal.
+        text_prediction: Prediction from the text alone.
+        image_prediction: Prediction from the images alone.
+        duplicates: Number of duplicates.
+        duplicates_agree: Share of the duplicates with the same label.
     """
 
     rank: int
@@ -68,7 +78,13 @@ class AuditFinding(ResultRecord):
 
 
 class CategoryErrors(ResultRecord):
-    """A category: `products` labelled so, `wrong` of them by the sum of chances, `likely` by count."""
+    """The number of likely wrong labels of a category.
+
+    Attributes:
+        products: Products with this label.
+        wrong: Expected number of wrong labels: the sum of `chance`.
+        likely: Labels whose `chance` is at least one half.
+    """
 
     path: tuple[str, ...]
     products: int
@@ -77,10 +93,14 @@ class CategoryErrors(ResultRecord):
 
 
 class Audit(ResultRecord):
-    """A catalog's labels, most suspicious first. `audited` = `rows` less `unlabelled` and `faulty`.
+    """The audit of a catalog's labels.
 
-    `share`: of labels estimated to be wrong. `likely`: labels whose chance is at least one half; `siblings`
-    of them would move to a sibling only. `findings` holds at most as many as were asked for.
+    Attributes:
+        audited: `rows` less `unlabelled` and `faulty`.
+        share: Estimated share of wrong labels.
+        likely: Labels whose `chance` is at least one half.
+        siblings: Those of them whose proposal is a sibling of the label.
+        findings: The most suspicious labels first, at most the requested number.
     """
 
     source: str
@@ -97,33 +117,33 @@ class Audit(ResultRecord):
     findings: tuple[AuditFinding, ...]
 
     def write(self, folder: str | Path) -> Path:
-        """`audit.csv`, `audit.jsonl`, `audit.json` (the summary) and `audit.html`; returns the page's path.
+        """Write `audit.csv`, `audit.jsonl`, `audit.json` (the summary) and `audit.html`; returns the page.
 
         Raises:
-            OSError: the folder cannot be written.
+            OSError: The folder cannot be written.
         """
         from aisle.evaluation.audit.page import render
 
-        home = Path(folder)
-        home.mkdir(parents=True, exist_ok=True)
-        with atomic_text(home / "audit.csv") as handle:
+        folder_path = Path(folder)
+        folder_path.mkdir(parents=True, exist_ok=True)
+        with atomic_text(folder_path / "audit.csv") as handle:
             table = csv.writer(handle, lineterminator="\n")
             table.writerow(COLUMNS)
             for finding in self.findings:
                 values = {name: getattr(finding, name) for name in COLUMNS}
                 values["reasons"] = "; ".join(finding.reasons)  # sentences; other tuples are paths
                 table.writerow([_cell(value) for value in values.values()])
-        with atomic_text(home / "audit.jsonl") as handle:
+        with atomic_text(folder_path / "audit.jsonl") as handle:
             handle.writelines(finding.model_dump_json() + "\n" for finding in self.findings)
-        with atomic_text(home / "audit.json") as handle:
+        with atomic_text(folder_path / "audit.json") as handle:
             handle.write(self.model_dump_json(indent=1, exclude={"findings"}))
-        with atomic_text(home / "audit.html") as handle:
+        with atomic_text(folder_path / "audit.html") as handle:
             handle.write(render(self))
-        return home / "audit.html"
+        return folder_path / "audit.html"
 
 
 def _cell(value: object) -> object:
-    """As a spreadsheet shows it; what a spreadsheet would run as a formula is kept a text."""
+    """The value as a CSV cell; a text that a spreadsheet would run as a formula is escaped."""
     if isinstance(value, tuple):
         value = format_path(value)
     if isinstance(value, float):

@@ -84,7 +84,7 @@ def audit(
     likely = verdicts.chance >= LIKELY
     proposed = cases.candidates[np.arange(len(cases.rows)), verdicts.proposal]
     siblings = [
-        _where(taxonomy.nodes[a].path, taxonomy.nodes[b].path) == "sibling"
+        _differing_level(taxonomy.nodes[a].path, taxonomy.nodes[b].path) == "sibling"
         for a, b in zip(cases.node[likely], proposed[likely], strict=True)
     ]
     return Audit(
@@ -104,8 +104,8 @@ def audit(
 
 
 def _counted(models: Iterable[Any], advance: Callable[[int], None]) -> Iterator[Any]:
-    for each in models:
-        yield each
+    for pair in models:
+        yield pair
         advance(1)
 
 
@@ -123,12 +123,12 @@ def _finding(
     fields: dict[str, object] = {
         "present": present,
         "proposed": proposed,
-        "where": _where(present, proposed),
+        "where": _differing_level(present, proposed),
         "confidence": float(evidence.confidence[i, best]),
         "present_confidence": float(evidence.confidence[i, 0]),
         "others": int(evidence.support[i]),
-        "neighbors_present": _share(evidence, i, 0),
-        "neighbors_proposed": _share(evidence, i, best),
+        "neighbors_present": _vote_share(evidence, i, 0),
+        "neighbors_proposed": _vote_share(evidence, i, best),
         "text_prediction": by_text,
         "image_prediction": by_image,
         "duplicates": len(others) - 1,
@@ -152,7 +152,7 @@ def _finding(
     )
 
 
-def _share(evidence: Evidence, i: int, candidate: int) -> float | None:
+def _vote_share(evidence: Evidence, i: int, candidate: int) -> float | None:
     """A candidate's share of the vote, 0 to 1, averaged over text and images; None without neighbors."""
     columns = [_COLUMN["neighbors full"], _COLUMN["similar images full"]]
     shares = evidence.features[i, candidate, columns]
@@ -165,24 +165,24 @@ def _similar_products(
 ) -> tuple[SimilarProduct, ...]:
     """The most similar products by any embedding space."""
     cases = evidence.cases
-    near: dict[int, float] = {}
+    best_similarity: dict[int, float] = {}
     for space in evidence.near.values():
         for j, similarity in zip(space.number[i].tolist(), space.similarity[i].tolist(), strict=True):
             if j >= 0:
-                near[j] = max(near.get(j, -1.0), similarity)
-    found = []
-    for j in sorted(near, key=lambda j: (-near[j], j))[:SIMILAR]:
+                best_similarity[j] = max(best_similarity.get(j, -1.0), similarity)
+    products = []
+    for j in sorted(best_similarity, key=lambda j: (-best_similarity[j], j))[:SIMILAR]:
         other = catalog[int(cases.rows[j])]
-        found.append(
+        products.append(
             SimilarProduct(
                 id=other.id,
                 title=_short(other.fields.get("title", ""), TITLE),
                 path=taxonomy.nodes[cases.node[j]].path,
-                similarity=near[j],
+                similarity=best_similarity[j],
                 image=thumbnail(other, 96),
             )
         )
-    return tuple(found)
+    return tuple(products)
 
 
 def _worst_categories(
@@ -206,7 +206,7 @@ def _worst_categories(
     )
 
 
-def _where(present: CategoryPath, proposed: CategoryPath) -> str:
+def _differing_level(present: CategoryPath, proposed: CategoryPath) -> str:
     shared = 0
     while shared < min(len(present), len(proposed)) and present[shared] == proposed[shared]:
         shared += 1
@@ -215,6 +215,6 @@ def _where(present: CategoryPath, proposed: CategoryPath) -> str:
     return "sibling" if shared >= min(len(present), len(proposed)) - 1 else "branch"
 
 
-def _short(text: str, most: int) -> str:
+def _short(text: str, max_chars: int) -> str:
     text = text.encode("utf-8", "replace").decode("utf-8")
-    return text if len(text) <= most else text[:most].rstrip() + "…"
+    return text if len(text) <= max_chars else text[:max_chars].rstrip() + "…"

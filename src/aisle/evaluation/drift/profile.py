@@ -23,7 +23,7 @@ from aisle.models.views import View
 from aisle.progress import SILENT, Progress
 from aisle.taxonomy import format_path
 
-MOST = 1500  # rows kept: enough for a share to be known to within 2.5 points
+MAX_ROWS = 1500  # rows kept: enough for a share to be known to within 2.5 points
 WIDTH = 64  # dimensions of the projected embedding, and of the hashed words
 WORDS = 20_000  # words whose counts are kept, the most frequent ones
 FILE = "reference.npz"
@@ -75,9 +75,11 @@ class Profile:
 
     def select(self, rows: np.ndarray) -> "Profile":
         """Some of the products, by index or mask. Word counts are scaled to their share, not recounted."""
-        mine = {name: getattr(self, name)[rows] for name in (*_ARRAYS, "path", "language")}
-        share = len(mine["path"]) / max(len(self), 1)
-        return replace(self, **mine, words={word: round(share * count) for word, count in self.words.items()})
+        arrays = {name: getattr(self, name)[rows] for name in (*_ARRAYS, "path", "language")}
+        share = len(arrays["path"]) / max(len(self), 1)
+        return replace(
+            self, **arrays, words={word: round(share * count) for word, count in self.words.items()}
+        )
 
     def save(self, file: Path) -> None:
         """Write one compressed `.npz` file, without pickle, atomically.
@@ -89,10 +91,10 @@ class Profile:
         for name in ("path", "language"):
             header[name] = getattr(self, name).tolist()
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        out = io.BytesIO()
-        np.savez_compressed(out, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)
         with atomic_binary(file) as handle:
-            handle.write(out.getvalue())
+            handle.write(buffer.getvalue())
 
     @classmethod
     def load(cls, file: Path) -> "Profile":
@@ -106,8 +108,8 @@ class Profile:
                 header = json.loads(file_arrays["header"].tobytes())
                 arrays = {name: file_arrays[name] for name in _ARRAYS}
         except FileNotFoundError:
-            raise AisleError(f"{file} is not there") from None
-        except Exception as error:  # whatever a damaged archive makes its readers raise
+            raise AisleError(f"{file} does not exist") from None
+        except Exception as error:  # a damaged archive raises many types
             raise AisleError(f"{file} is damaged ({type(error).__name__}): give --reference FILE") from error
         if header.pop("format") != _FORMAT:
             raise AisleError(f"{file} is from another version: give --reference FILE")
@@ -119,7 +121,7 @@ _ARRAYS = ("confidence", "accepted", "partial", "ood", "present", "length", "ske
 
 
 def profile(classifier: Any, catalog: Catalog, progress: Progress = SILENT, seed: int = 0) -> Profile:
-    """The profile of a catalog's rows that are not faulty; of more than `MOST`, of a random sample.
+    """The profile of a catalog's rows that are not faulty; of more than `MAX_ROWS`, of a random sample.
 
     Predictions are the model's own: rules that are set or removed are no change of the products.
 
@@ -131,20 +133,20 @@ def profile(classifier: Any, catalog: Catalog, progress: Progress = SILENT, seed
         raise AisleError(
             f"none of the {len(catalog):,} rows can be classified: all are faulty, or there are none"
         )
-    if len(rows) > MOST:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, MOST, replace=False))
+    if len(rows) > MAX_ROWS:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, MAX_ROWS, replace=False))
     if getattr(classifier, "rules", None) is not None:
         classifier = classifier.with_rules(None)
     embed = getattr(classifier, "embed", None)
     predictions: list[Prediction] = []
-    joint: list[np.ndarray] = []
+    embeddings: list[np.ndarray] = []
     with progress("predicting", len(rows)) as advance:
-        for some in product_batches(catalog, rows):
-            predictions += classifier.predict(some)
+        for batch in product_batches(catalog, rows):
+            predictions += classifier.predict(batch)
             if embed is not None:
-                joint.append(embed(some))
-            advance(len(some))
-    embedding = np.concatenate(joint) if joint else np.zeros((len(rows), 0), np.float32)
+                embeddings.append(embed(batch))
+            advance(len(batch))
+    embedding = np.concatenate(embeddings) if embeddings else np.zeros((len(rows), 0), np.float32)
     return profile_of(classifier, catalog.select(rows), predictions, embedding)
 
 
@@ -162,9 +164,9 @@ def profile_of(
     views = views_of(classifier)
     present = [[view.value(product) is not None for view in views] for product in catalog]
     texts = [_text(product) for product in catalog]
-    split = [_WORD.findall(text.casefold()) for text in texts]
-    counts = Counter(word for words in split for word in set(words))
-    often = sorted(counts, key=lambda word: (-counts[word], word))[:WORDS]
+    tokens = [_WORD.findall(text.casefold()) for text in texts]
+    counts = Counter(word for words in tokens for word in set(words))
+    frequent = sorted(counts, key=lambda word: (-counts[word], word))[:WORDS]
     return Profile(
         model_id=classifier.model_id,
         views=tuple(view.name for view in views),
@@ -175,27 +177,27 @@ def profile_of(
         ood=np.array([OOD_MESSAGE in p.problems for p in predictions]),
         present=np.array(present, dtype=bool).reshape(len(texts), len(views)),
         language=np.array([language(text) for text in texts], dtype=object),
-        length=np.array([len(words) for words in split]),
-        sketch=np.stack([_sketch(words) for words in split]),
+        length=np.array([len(words) for words in tokens]),
+        sketch=np.stack([_sketch(words) for words in tokens]),
         embedding=projected(embedding),
-        words={word: counts[word] for word in often},
+        words={word: counts[word] for word in frequent},
     )
 
 
 def views_of(classifier: Classifier) -> list[View]:
     """The views that a model, or any member of an ensemble, reads."""
-    found: dict[str, View] = {}
+    views: dict[str, View] = {}
     for member in getattr(classifier, "members", (classifier,)):
-        own = getattr(member, "inputs", None) or [View(v, "text", (v,)) for v in member.views]
-        found |= {view.name: view for view in own if view.name not in found}
-    return list(found.values())
+        member_views = getattr(member, "inputs", None) or [View(v, "text", (v,)) for v in member.views]
+        views |= {view.name: view for view in member_views if view.name not in views}
+    return list(views.values())
 
 
 def projected(vectors: np.ndarray) -> np.ndarray:
     """(n, D) to (n, WIDTH) unit rows, by a fixed Gaussian random projection."""
     if vectors.shape[1] > WIDTH:
-        draw = np.random.default_rng(vectors.shape[1]).standard_normal((vectors.shape[1], WIDTH))
-        vectors = vectors @ (draw / WIDTH**0.5)
+        projection = np.random.default_rng(vectors.shape[1]).standard_normal((vectors.shape[1], WIDTH))
+        vectors = vectors @ (projection / WIDTH**0.5)
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.where(length > 0, length, 1)).astype(np.float32)
 
@@ -208,8 +210,8 @@ def _sketch(words: list[str]) -> np.ndarray:
     """(WIDTH,) the distinct words, feature-hashed with signs, scaled to unit length."""
     import zlib
 
-    out = np.zeros(WIDTH, np.float32)
+    vector = np.zeros(WIDTH, np.float32)
     for word in set(words):
         hashed = zlib.crc32(word.encode())
-        out[hashed % WIDTH] += 1.0 if hashed >> 16 & 1 else -1.0
-    return out / (np.linalg.norm(out) or 1.0)
+        vector[hashed % WIDTH] += 1.0 if hashed >> 16 & 1 else -1.0
+    return vector / (np.linalg.norm(vector) or 1.0)

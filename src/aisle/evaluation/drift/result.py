@@ -1,4 +1,4 @@
-"""What changed since a model was trained, where, and what that means for its guarantee."""
+"""Result of comparing a new file with the rows that a model was calibrated on."""
 
 from pathlib import Path
 from typing import Literal
@@ -8,7 +8,7 @@ from aisle.evaluation.scores import ConfidenceInterval, OperatingCurve, ResultRe
 
 
 class Shift(ResultRecord):
-    """One value of what changed: its share (or mean) before and now."""
+    """One value of a changed aspect, with its share or mean before and now."""
 
     name: str
     before: float
@@ -16,11 +16,15 @@ class Shift(ResultRecord):
 
 
 class Aspect(ResultRecord):
-    """One way in which products or answers may differ from those the model was calibrated on.
+    """A property of products or predictions, compared with those the model was calibrated on.
 
-    `effect`: how far apart, in the unit of `measure`; `p`: how often chance alone sets two samples as far
-    apart; `changed`: more than chance (all tests together err in at most 5 % of cases, Holm) and more than
-    `least`. `moved`: where, most changed first; shares unless `mean` says that they are means.
+    Attributes:
+        effect: The effect size, in the unit of `measure`.
+        least: The smallest effect that counts as a change.
+        p: The p-value.
+        changed: Whether the effect is significant (Holm, family-wise error at most 5 %) and at least `least`.
+        mean: Whether `moved` holds means instead of shares.
+        moved: The values that changed most, largest change first.
     """
 
     key: str
@@ -91,21 +95,21 @@ class Drift(ResultRecord):
 
     @property
     def changed(self) -> tuple[Aspect, ...]:
-        """What changed."""
+        """The changed aspects."""
         return tuple(aspect for aspect in self.aspects if aspect.changed)
 
     def write(self, folder: str | Path) -> Path:
-        """`drift.html` and `drift.json`; returns the page's path.
+        """Write `drift.html` and `drift.json`; returns the page's path.
 
         Raises:
-            OSError: the folder cannot be written.
+            OSError: The folder cannot be written.
         """
         from aisle.evaluation.pages import environment
 
-        home = Path(folder)
-        home.mkdir(parents=True, exist_ok=True)
-        with atomic_text(home / "drift.json") as handle:
+        folder_path = Path(folder)
+        folder_path.mkdir(parents=True, exist_ok=True)
+        with atomic_text(folder_path / "drift.json") as handle:
             handle.write(self.model_dump_json(indent=1))
-        with atomic_text(home / "drift.html") as handle:
+        with atomic_text(folder_path / "drift.html") as handle:
             handle.write(environment().get_template("drift.html").render(d=self))
-        return home / "drift.html"
+        return folder_path / "drift.html"

@@ -37,29 +37,29 @@ def title_vectors(titles: Sequence[str], dense: np.ndarray | None = None) -> np.
         x = sparse.csr_matrix(vectorizer.fit_transform(titles))
     except ValueError:  # no word occurs twice
         x = sparse.csr_matrix((len(titles), 1))
-    known = len(vectorizer.vocabulary_) if x.nnz else 0
-    if known > 1:
-        size = min(_DIMENSIONS, known - 1)
+    n_words = len(vectorizer.vocabulary_) if x.nnz else 0
+    if n_words > 1:
+        size = min(_DIMENSIONS, n_words - 1)
         parts.append(_unit(TruncatedSVD(size, random_state=0).fit_transform(x)))
     if dense is not None:
         parts.append(_unit(dense - dense.mean(0)))
     return _unit(np.concatenate(parts, 1)) if parts else np.zeros((len(titles), 1))
 
 
-def group_products(vectors: np.ndarray, candidates: np.ndarray, smallest: int) -> list[np.ndarray]:
+def group_products(vectors: np.ndarray, candidates: np.ndarray, min_size: int) -> list[np.ndarray]:
     """Group candidates by average linkage of cosine distances; then others join the nearest group.
 
     Args:
         vectors: (n, D) unit vectors; zeros: in no group.
         candidates: rows that form groups.
-        smallest: products of a group at least.
+        min_size: products of a group at least.
 
     Returns:
         Rows of each group, those nearest to its centre first.
     """
-    known = np.linalg.norm(vectors, axis=1) > 0
-    candidates = candidates[known[candidates]]
-    if len(candidates) < max(smallest, 2):
+    has_vector = np.linalg.norm(vectors, axis=1) > 0
+    candidates = candidates[has_vector[candidates]]
+    if len(candidates) < max(min_size, 2):
         return []
     settings: dict[str, Any] = {
         "n_clusters": None,
@@ -68,21 +68,21 @@ def group_products(vectors: np.ndarray, candidates: np.ndarray, smallest: int) -
         "distance_threshold": _DISTANCE,
     }
     label = AgglomerativeClustering(**settings).fit_predict(vectors[candidates])
-    found = [candidates[label == one] for one in np.flatnonzero(np.bincount(label) >= smallest)]
-    if not found:
+    clusters = [candidates[label == k] for k in np.flatnonzero(np.bincount(label) >= min_size)]
+    if not clusters:
         return []
-    centres = _unit(np.array([vectors[rows].mean(0) for rows in found]))
+    centres = _unit(np.array([vectors[rows].mean(0) for rows in clusters]))
     radius = [
-        np.quantile(vectors[rows] @ centre, _OUTSIDE) for rows, centre in zip(found, centres, strict=True)
+        np.quantile(vectors[rows] @ centre, _OUTSIDE) for rows, centre in zip(clusters, centres, strict=True)
     ]
-    rest = np.setdiff1d(np.flatnonzero(known), candidates)
-    similarity = vectors[rest] @ centres.T
-    nearest = similarity.argmax(1) if len(rest) else np.zeros(0, np.int64)
+    others = np.setdiff1d(np.flatnonzero(has_vector), candidates)
+    similarity = vectors[others] @ centres.T
+    nearest = similarity.argmax(1) if len(others) else np.zeros(0, np.int64)
     groups = []
-    for one, rows in enumerate(found):
-        joins = rest[(nearest == one) & (similarity[:, one] >= radius[one])]
+    for k, rows in enumerate(clusters):
+        joins = others[(nearest == k) & (similarity[:, k] >= radius[k])]
         rows = np.append(rows, joins)
-        groups.append(rows[np.argsort(-(vectors[rows] @ centres[one]), kind="stable")])
+        groups.append(rows[np.argsort(-(vectors[rows] @ centres[k]), kind="stable")])
     return groups
 
 

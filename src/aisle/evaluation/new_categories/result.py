@@ -79,7 +79,7 @@ class NewCategories(BaseModel):
     @property
     def products(self) -> int:
         """Number of products in proposed categories."""
-        return sum(len(one.rows) for one in self.categories)
+        return sum(len(category.rows) for category in self.categories)
 
     def draft_tree(self, taxonomy: Taxonomy) -> Taxonomy:
         """The tree with the proposed categories in it.
@@ -87,7 +87,7 @@ class NewCategories(BaseModel):
         Args:
             taxonomy: the model's tree.
         """
-        drafts = (Node(format_path(one.path), one.path) for one in self.categories)
+        drafts = (Node(format_path(category.path), category.path) for category in self.categories)
         return Taxonomy([*taxonomy.nodes, *drafts], taxonomy.aliases)
 
     def write(self, folder: str | Path, catalog: Catalog, taxonomy: Taxonomy) -> Path:
@@ -109,20 +109,20 @@ class NewCategories(BaseModel):
         """
         from aisle.evaluation.pages import environment
 
-        home = Path(folder)
-        home.mkdir(parents=True, exist_ok=True)
-        with atomic_text(home / "proposals.json") as file:
+        folder_path = Path(folder)
+        folder_path.mkdir(parents=True, exist_ok=True)
+        with atomic_text(folder_path / "proposals.json") as file:
             file.write(self.model_dump_json(indent=1))
-        with atomic_text(home / "tree.json") as file:
+        with atomic_text(folder_path / "tree.json") as file:
             file.write(self.draft_tree(taxonomy).to_json())
-        with atomic_text(home / "products.csv") as file:
+        with atomic_text(folder_path / "products.csv") as file:
             fields = catalog.fields
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["id", *fields, "category"])
-            for one in self.categories:
-                for product in catalog.select(list(one.rows)):
+            for category in self.categories:
+                for product in catalog.select(list(category.rows)):
                     values = (product.fields.get(name, "") for name in fields)
-                    writer.writerow([product.id, *values, format_path(one.path)])
-        with atomic_text(home / "proposals.html") as file:
+                    writer.writerow([product.id, *values, format_path(category.path)])
+        with atomic_text(folder_path / "proposals.html") as file:
             file.write(environment().get_template("new_categories.html").render(d=self))
-        return home / "proposals.html"
+        return folder_path / "proposals.html"

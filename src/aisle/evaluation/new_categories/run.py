@@ -20,13 +20,13 @@ from aisle.inference.base_predictor import BasePredictor
 from aisle.progress import SILENT, Advance, Progress
 from aisle.taxonomy import CategoryPath, Taxonomy
 
-_MOST = 6_000  # products that form groups: those with the highest scores
-_INSIDE = 0.5  # share of a group's predictions below its parent, at least
+_MAX_CANDIDATES = 6_000  # products that form groups: those with the highest scores
+_MIN_PARENT_SHARE = 0.5  # share of a group's predictions below its parent, at least
 _EXAMPLES, _SIMILAR, _WORDS = 8, 3, 5  # that are kept of a proposed category
-_LONGEST = 160  # characters of an example
+_MAX_CHARS = 160  # characters of an example
 
 
-class _Products(NamedTuple):
+class _ScoredProducts(NamedTuple):
     """What the model says of n products.
 
     Attributes:
@@ -74,39 +74,41 @@ def propose_categories(
     rows = np.flatnonzero(~catalog.fatal & ((catalog.targets().node < 0) | labelled))
     rows = rows[~model.seen(catalog.select(rows))] if len(rows) else rows
     if not len(rows):
-        more = "" if labelled else " without a label"
-        raise CatalogError(f"no row{more} is new to the model: there is nothing to propose categories for")
+        which = "" if labelled else " without a label"
+        raise CatalogError(f"no row{which} is new to the model: there is nothing to propose categories for")
     products = catalog.select(rows)
     with progress("classifying", len(rows)) as advance:
-        found = _scored(model, products, advance)
+        scored = _scored(model, products, advance)
     titles = [_title(model, product) for product in products]
     with progress("grouping", 1, "step") as advance:
-        candidates = np.argsort(-np.nan_to_num(found.score, nan=-np.inf), kind="stable")[:_MOST]
-        candidates = np.sort(candidates[np.isfinite(found.score[candidates])])
-        groups = group_products(title_vectors(titles, found.dense), candidates, min_products)
+        candidates = np.argsort(-np.nan_to_num(scored.score, nan=-np.inf), kind="stable")[:_MAX_CANDIDATES]
+        candidates = np.sort(candidates[np.isfinite(scored.score[candidates])])
+        groups = group_products(title_vectors(titles, scored.dense), candidates, min_products)
         advance(1)
-    evidence = np.array([np.nanmean(found.score[group]) for group in groups]) / ood.flag
+    evidence = np.array([np.nanmean(scored.score[group]) for group in groups]) / ood.flag
     proposed = [int(i) for i in np.argsort(-evidence, kind="stable") if evidence[i] >= min_evidence]
     words = typical_words(titles, _labels(groups, len(titles)), _WORDS)
     categories: list[NewCategory] = []
-    taken = {node.path for node in model.taxonomy.nodes}
+    used_paths = {node.path for node in model.taxonomy.nodes}
     for i in proposed:
         if words[i]:
-            own = [titles[row] for row in groups[i].tolist()]
-            one = _category(model.taxonomy, found, groups[i], own, words[i], float(evidence[i]), taken)
-            taken.add(one.path)
-            categories.append(one.model_copy(update={"rows": tuple(rows[groups[i]].tolist())}))
+            group_titles = [titles[row] for row in groups[i].tolist()]
+            category = _category(
+                model.taxonomy, scored, groups[i], group_titles, words[i], float(evidence[i]), used_paths
+            )
+            used_paths.add(category.path)
+            categories.append(category.model_copy(update={"rows": tuple(rows[groups[i]].tolist())}))
     return NewCategories(
         source=", ".join(part.path.name for part in catalog.files),
         model_id=model.model_id,
         rows=len(rows),
-        flagged=int(found.flagged.sum()),
+        flagged=int(scored.flagged.sum()),
         groups=len(groups),
         categories=tuple(categories),
     )
 
 
-def _scored(model: BasePredictor, products: Catalog, advance: Advance) -> _Products:
+def _scored(model: BasePredictor, products: Catalog, advance: Advance) -> _ScoredProducts:
     ood = model.policy.ood
     assert ood is not None
     score, best, dense = [], [], []
@@ -122,7 +124,7 @@ def _scored(model: BasePredictor, products: Catalog, advance: Advance) -> _Produ
     scores = np.concatenate(score)
     with np.errstate(invalid="ignore"):
         flagged = scores > ood.flag
-    return _Products(scores, flagged, np.concatenate(best), np.concatenate(dense) if encoded else None)
+    return _ScoredProducts(scores, flagged, np.concatenate(best), np.concatenate(dense) if encoded else None)
 
 
 def _title(model: BasePredictor, product: Product) -> str:
@@ -142,30 +144,30 @@ def _labels(groups: Sequence[np.ndarray], count: int) -> np.ndarray:
 
 def _category(
     tree: Taxonomy,
-    found: _Products,
+    scored: _ScoredProducts,
     rows: np.ndarray,
     titles: Sequence[str],
     words: Sequence[str],
     evidence: float,
-    taken: set[CategoryPath],
+    used_paths: set[CategoryPath],
 ) -> NewCategory:
-    votes = Counter(found.best[rows].tolist())
-    inside = Counter[int]()
+    votes = Counter(scored.best[rows].tolist())
+    below = Counter[int]()
     for node, count in votes.items():
-        for above in tree.lineage(node):
-            if tree.children[above]:
-                inside[above] += count
-    parents = [node for node, count in inside.items() if count >= _INSIDE * len(rows)]
+        for ancestor in tree.lineage(node):
+            if tree.children[ancestor]:
+                below[ancestor] += count
+    parents = [node for node, count in below.items() if count >= _MIN_PARENT_SHARE * len(rows)]
     parent = max(parents, key=lambda node: len(tree.nodes[node].path), default=-1)
-    above = tree.nodes[parent].path if parent >= 0 else ()
-    examples = dict.fromkeys(title.strip()[:_LONGEST] for title in titles)
+    ancestor = tree.nodes[parent].path if parent >= 0 else ()
+    examples = dict.fromkeys(title.strip()[:_MAX_CHARS] for title in titles)
     return NewCategory(
-        path=_free((*above, group_name(words, titles)), taken),
-        parent=above,
-        parent_share=inside[parent] / len(rows) if parent >= 0 else 1.0,
+        path=_unused_path((*ancestor, group_name(words, titles)), used_paths),
+        parent=ancestor,
+        parent_share=below[parent] / len(rows) if parent >= 0 else 1.0,
         words=tuple(words),
         evidence=evidence,
-        flagged=int(found.flagged[rows].sum()),
+        flagged=int(scored.flagged[rows].sum()),
         similar=tuple(
             SimilarCategory(tree.nodes[node].path, count / len(rows))
             for node, count in votes.most_common(_SIMILAR)
@@ -175,10 +177,10 @@ def _category(
     )
 
 
-def _free(path: CategoryPath, taken: set[CategoryPath]) -> CategoryPath:
+def _unused_path(path: CategoryPath, used_paths: set[CategoryPath]) -> CategoryPath:
     """The path, with a number after its name where the tree has it already."""
-    number, free = 1, path
-    while free in taken:
+    number, candidate = 1, path
+    while candidate in used_paths:
         number += 1
-        free = (*path[:-1], f"{path[-1]} {number}")
-    return free
+        candidate = (*path[:-1], f"{path[-1]} {number}")
+    return candidate

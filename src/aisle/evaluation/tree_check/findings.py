@@ -1,4 +1,4 @@
-"""What is wrong with a tree, where, and what to do about it."""
+"""Findings about a category tree."""
 
 from typing import Literal
 

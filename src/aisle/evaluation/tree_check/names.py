@@ -10,9 +10,9 @@ from aisle.evaluation.tree_check.findings import TreeFinding
 from aisle.mapping.sides import words
 from aisle.taxonomy import Taxonomy, format_path
 
-_ALIKE = 0.93  # of the letters of two words: a spelling mistake in a long one
+_MIN_SIMILARITY = 0.93  # of the letters of two words: a spelling mistake in a long one
 _MOST_SIBLINGS = 400  # that are compared in pairs
-_SHOWN = 6
+_MAX_EXAMPLES = 6
 
 
 def name_findings(tree: Taxonomy, counts: np.ndarray) -> Iterator[TreeFinding]:
@@ -27,21 +27,23 @@ def name_findings(tree: Taxonomy, counts: np.ndarray) -> Iterator[TreeFinding]:
         by_name[_key(node.name)].append(i)
     for nodes in by_name.values():
         unrelated = [
-            n for n in nodes if not any(_below(tree, n, other) or _below(tree, other, n) for other in nodes)
+            n
+            for n in nodes
+            if not any(_is_below(tree, n, other) or _is_below(tree, other, n) for other in nodes)
         ]
         if len({int(tree.parent[n]) for n in unrelated}) > 1:
             yield _same_name(tree, counts, unrelated)
     for parent, children in _families(tree):
         if parent >= 0:
             yield from _like_parent(tree, counts, parent, children)
-        yield from _alike(tree, counts, children)
+        yield from _similar_siblings(tree, counts, children)
 
 
 def _key(name: str) -> tuple[str, ...]:
     return tuple(sorted(words(name))) or (name.casefold(),)
 
 
-def _below(tree: Taxonomy, node: int, other: int) -> bool:
+def _is_below(tree: Taxonomy, node: int, other: int) -> bool:
     return node != other and other in tree.lineage(node)
 
 
@@ -55,16 +57,16 @@ def _families(tree: Taxonomy) -> Iterator[tuple[int, list[int]]]:
 def _same_name(tree: Taxonomy, counts: np.ndarray, nodes: list[int]) -> TreeFinding:
     paths = _paths(tree, nodes)
     parents = [tree.nodes[n].path[-2:-1] for n in nodes]
-    named = " or ".join(
+    qualified = " or ".join(
         repr(f"{parent[0]}: {tree.nodes[n].name}") for n, parent in zip(nodes, parents, strict=True) if parent
     )
-    first = named.split(" or ")[0] if named else repr(tree.nodes[nodes[0]].name)
+    first = qualified.split(" or ")[0] if qualified else repr(tree.nodes[nodes[0]].name)
     return TreeFinding(
         kind="same name",
         categories=paths,
         message=f"{len(nodes)} categories are called {tree.nodes[nodes[0]].name!r}",
         proposal=f"merge them if they mean the same, else say which one each is, such as {first}",
-        examples=paths[:_SHOWN],
+        examples=paths[:_MAX_EXAMPLES],
         products=int(counts[nodes].sum()),
     )
 
@@ -83,13 +85,13 @@ def _like_parent(
             )
 
 
-def _alike(tree: Taxonomy, counts: np.ndarray, children: list[int]) -> Iterator[TreeFinding]:
+def _similar_siblings(tree: Taxonomy, counts: np.ndarray, children: list[int]) -> Iterator[TreeFinding]:
     if len(children) > _MOST_SIBLINGS:
         return
     keys = [" ".join(_key(tree.nodes[n].name)) for n in children]
-    for i, one in enumerate(keys):
+    for i, key in enumerate(keys):
         for j in range(i + 1, len(keys)):
-            if _similar(one, keys[j]):
+            if _similar(key, keys[j]):
                 pair = sorted((children[i], children[j]), key=lambda n: -counts[n])
                 yield TreeFinding(
                     kind="alike siblings",
@@ -100,36 +102,38 @@ def _alike(tree: Taxonomy, counts: np.ndarray, children: list[int]) -> Iterator[
                 )
 
 
-def _similar(one: str, other: str) -> bool:
-    if one == other:
+def _similar(name: str, other_name: str) -> bool:
+    if name == other_name:
         return True
-    first, second = one.split(), other.split()
+    first, second = name.split(), other_name.split()
     if len(first) != len(second):
-        return one.replace(" ", "") == other.replace(" ", "")
+        return name.replace(" ", "") == other_name.replace(" ", "")
     return all(a == b or _misspelt(a, b) for a, b in zip(first, second, strict=True))
 
 
-def _misspelt(one: str, other: str) -> bool:
+def _misspelt(word: str, other_word: str) -> bool:
     """Whether two words are one, misspelt; numbers never are."""
-    if any(mark.isdigit() for mark in one + other):
+    if any(char.isdigit() for char in word + other_word):
         return False
-    matcher = SequenceMatcher(None, one, other)
-    return matcher.real_quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE
+    matcher = SequenceMatcher(None, word, other_word)
+    return matcher.real_quick_ratio() >= _MIN_SIMILARITY and matcher.ratio() >= _MIN_SIMILARITY
 
 
-def depth_findings(tree: Taxonomy, counts: np.ndarray, most: int) -> Iterator[TreeFinding]:
-    """Branches with more levels than `most`, and levels that hold a single category."""
-    for node in tree.level(most):
-        end = max((n for n in range(int(node), len(tree)) if int(node) in tree.lineage(n)), default=int(node))
-        deeper = list(range(int(node) + 1, end + 1))
+def depth_findings(tree: Taxonomy, counts: np.ndarray, max_depth: int) -> Iterator[TreeFinding]:
+    """Branches with more levels than `max_depth`, and levels that hold a single category."""
+    for node in tree.level(max_depth):
+        last = max(
+            (n for n in range(int(node), len(tree)) if int(node) in tree.lineage(n)), default=int(node)
+        )
+        deeper = list(range(int(node) + 1, last + 1))
         if deeper:
             levels = int(tree.node_depth[deeper].max())
             yield TreeFinding(
                 kind="too deep",
                 categories=_paths(tree, [int(node)]),
-                message=f"it goes down to level {levels}; {len(deeper)} categories lie below level {most}",
-                proposal="lift what lies below it, or turn the lowest level into attributes",
-                examples=_paths(tree, deeper)[:_SHOWN],
+                message=f"it has {levels} levels; {len(deeper)} categories are below level {max_depth}",
+                proposal="move the categories below it up, or turn the lowest level into attributes",
+                examples=_paths(tree, deeper)[:_MAX_EXAMPLES],
                 products=int(counts[node]),
             )
     for parent, children in enumerate(tree.children):

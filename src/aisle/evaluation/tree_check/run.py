@@ -22,7 +22,7 @@ from aisle.training.stacking import fold_models
 
 @dataclass(frozen=True)
 class TreeLimits:
-    """From where on something is a finding.
+    """Thresholds of the findings.
 
     Attributes:
         tiny: products that a leaf has at least.
@@ -72,7 +72,7 @@ def check_tree(
         tree: the tree.
         catalog: its products. Without them, only names and depth are checked.
         recipe: of the models, each trained without a fold, whose confusions are counted; None: not counted.
-        limits: from where on something is a finding.
+        limits: thresholds of the findings.
         trust_code: whether encoders may run code of their own.
         progress: reports progress.
 
@@ -81,35 +81,35 @@ def check_tree(
     """
     node = np.zeros(0, np.int64) if catalog is None else catalog.targets().node
     labelled = np.flatnonzero(node >= 0)
-    own = np.bincount(node[labelled], minlength=len(tree))
-    counts = own.copy()
+    node_counts = np.bincount(node[labelled], minlength=len(tree))
+    counts = node_counts.copy()
     for i in range(len(tree) - 1, -1, -1):
         if tree.parent[i] >= 0:
             counts[tree.parent[i]] += counts[i]
-    found = [*name_findings(tree, counts), *depth_findings(tree, counts, limits.depth)]
+    findings = [*name_findings(tree, counts), *depth_findings(tree, counts, limits.depth)]
     if catalog is not None and len(labelled):
         titles = [product.fields.get("title", "") for product in catalog]
         by_node: dict[int, list[str]] = {}
         for row in labelled.tolist():
             by_node.setdefault(int(node[row]), []).append(titles[row])
-        found += [*size_findings(tree, by_node, limits.tiny), *catch_all_findings(tree, by_node)]
+        findings += [*size_findings(tree, by_node, limits.tiny), *catch_all_findings(tree, by_node)]
         if recipe is not None:
             best = _out_of_fold(catalog, tree, recipe, limits.folds, trust_code, progress)
-            found += confusion_findings(tree, node, best, titles, limits.confusion)
+            findings += confusion_findings(tree, node, best, titles, limits.confusion)
     order = list(KINDS)
-    found.sort(key=lambda one: (order.index(one.kind), -one.products))
+    findings.sort(key=lambda finding: (order.index(finding.kind), -finding.products))
     return TreeCheck(
         categories=len(tree),
-        leaves=sum(not below for below in tree.children),
+        leaves=sum(not children for children in tree.children),
         levels=tree.depth,
         products=len(labelled),
-        findings=tuple(found),
-        counts=dict(_counted(found)),
+        findings=tuple(findings),
+        counts=dict(_counted(findings)),
     )
 
 
-def _counted(found: list[TreeFinding]) -> Iterator[tuple[str, int]]:
-    counts = Counter(one.kind for one in found)
+def _counted(findings: list[TreeFinding]) -> Iterator[tuple[str, int]]:
+    counts = Counter(finding.kind for finding in findings)
     yield from ((kind, counts[kind]) for kind in KINDS if counts[kind])
 
 
@@ -126,7 +126,7 @@ def _out_of_fold(
     models = fold_models(catalog, recipe, tree, number, store=FeatureStore(), trust_code=trust_code)
     with progress("training in folds", folds, "models") as advance:
         for rows, model in models:
-            answers = model.score(catalog.select(rows)).best()
-            best[rows] = [tree.index(model.taxonomy.nodes[int(n)].id) for n in answers]
+            predicted = model.score(catalog.select(rows)).best()
+            best[rows] = [tree.index(model.taxonomy.nodes[int(n)].id) for n in predicted]
             advance(1)
     return best

@@ -93,17 +93,17 @@ class Cluster:
                 num_cpus=1,
             )
             for table in shards.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
-                for made in table.to_pylist():
-                    record = ShardRecord.from_json(made["record"])
-                    _commit(folder, record, made)
+                for row in table.to_pylist():
+                    record = ShardRecord.from_json(row["record"])
+                    _commit(folder, record, row)
                     advance(record.rows)
                     yield record
 
 
-def _commit(folder: Folder, record: ShardRecord, made: Mapping[str, Any]) -> None:
+def _commit(folder: Folder, record: ShardRecord, written: Mapping[str, Any]) -> None:
     with folder.scratch() as scratch:
-        folder.put(scratch / record.file, made["body"])
-        folder.put(scratch / PROBLEMS, made["problems"])
+        folder.put(scratch / record.file, written["body"])
+        folder.put(scratch / PROBLEMS, written["problems"])
         folder.commit(record, scratch)
 
 
@@ -127,42 +127,47 @@ class Worker:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """Classify chunks; returns the bytes of their shards."""
-        found = [self._shard(row) for row in table.to_pylist()]
+        records = [self._shard(row) for row in table.to_pylist()]
         types = (pa.string(), pa.large_binary(), pa.large_binary())
-        columns = [pa.array([row[i] for row in found], kind) for i, kind in enumerate(types)]
+        columns = [pa.array([row[i] for row in records], kind) for i, kind in enumerate(types)]
         return pa.table(dict(zip(_COLUMNS, columns, strict=True)))
 
     def _shard(self, row: Mapping[str, Any]) -> tuple[str, bytes, bytes]:
-        ending, cache_size = self.how
+        suffix, cache_size = self.how
         batches = _unpacked(row["rows"])
-        found = Problems()
+        shard_problems = Problems()
         for problem in row["problems"]:
-            found.add(
+            shard_problems.add(
                 *(problem[key] for key in ("row", "column", "message", "value")), fatal=problem["fatal"]
             )
         lead = None if row["lead"] is None else np.array(row["lead"], np.int64)
         rows = SourceRows(row["first"], lead=lead)
-        files = tuple(SourceFile(Path(one["path"]), one["first"], one["last"]) for one in row["files"])
-        catalog = partial(self.chunks.catalog, batches, rows, found, files)
-        chunk = Chunk(row["number"], row["first"], sum(b.num_rows for b in batches), catalog, batches, found)
-        with tempfile.TemporaryDirectory(prefix="aisle-") as made:
-            record = write_shard(self.model, chunk, Path(made), ending, cache_size)
-            body, problems = (Path(made, name).read_bytes() for name in (record.file, PROBLEMS))
+        files = tuple(
+            SourceFile(Path(file_row["path"]), file_row["first"], file_row["last"])
+            for file_row in row["files"]
+        )
+        catalog = partial(self.chunks.catalog, batches, rows, shard_problems, files)
+        chunk = Chunk(
+            row["number"], row["first"], sum(b.num_rows for b in batches), catalog, batches, shard_problems
+        )
+        with tempfile.TemporaryDirectory(prefix="aisle-") as scratch:
+            record = write_shard(self.model, chunk, Path(scratch), suffix, cache_size)
+            body, problems = (Path(scratch, name).read_bytes() for name in (record.file, PROBLEMS))
         return record.to_json(), body, problems
 
 
-def _source(data: Any, chunks: ChunkReader, done: Mapping[int, tuple[int, int]]) -> Any:
+def _source(data: Any, chunks: ChunkReader, finished: Mapping[int, tuple[int, int]]) -> Any:
     """A Ray data source that one task reads, with one row per block and chunk."""
-    home = os.getcwd()
+    directory = os.getcwd()
 
     def read() -> Iterator[pa.Table]:
-        _change_directory(home)
+        _change_directory(directory)
         for chunk in chunks:
-            if done.get(chunk.number) != (chunk.first, chunk.rows):
+            if finished.get(chunk.number) != (chunk.first, chunk.rows):
                 problems = [problem._asdict() for problem in chunk.problems or ()]
                 lead = chunk.source_rows.lead
                 row = {"number": [chunk.number], "first": [chunk.first], "problems": [problems]}
-                row["files"] = [[one._asdict() | {"path": str(one.path)} for one in chunk.files]]
+                row["files"] = [[file_._asdict() | {"path": str(file_.path)} for file_ in chunk.files]]
                 row["lead"] = [None if lead is None else lead.tolist()]
                 columns = {name: pa.array(value, _ROW_TYPES[name]) for name, value in row.items()}
                 yield pa.table({**columns, "rows": pa.array([_packed(chunk.batches)], _ROW_TYPES["rows"])})
@@ -230,13 +235,13 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    quiet = {"logging_level": "ERROR", "log_to_driver": False}
+    options = {"logging_level": "ERROR", "log_to_driver": False}
     try:
         if address is None:
-            ray.init(address="local", include_dashboard=False, **quiet)
+            ray.init(address="local", include_dashboard=False, **options)
         else:
             _check_listening(address)
-            ray.init(address=address, **quiet)
+            ray.init(address=address, **options)
     except Exception as error:  # Ray does not document which exceptions it raises
         raise ClusterError(f"no Ray cluster at {address or 'this machine'}: {first_line(error)}") from error
     try:
@@ -276,7 +281,7 @@ def _threads() -> int | None:
     return None if torch is None else torch.get_num_threads()
 
 
-def _change_directory(home: str) -> None:
+def _change_directory(directory: str) -> None:
     """Change to the folder where the run was started, if it exists, for relative paths."""
-    if os.path.isdir(home):
-        os.chdir(home)
+    if os.path.isdir(directory):
+        os.chdir(directory)

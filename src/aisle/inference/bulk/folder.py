@@ -60,9 +60,9 @@ class Folder:
             if self.place.is_file():
                 raise OutputError(f"{self.place} is a file; name a folder")
             check_parent_folder(self.place, OutputError)
-        there = sorted(self._names())
-        if there and "_aisle" not in there:
-            raise OutputError(f"{self.place} already holds {there[0]}; name a new folder")
+        existing = sorted(self._names())
+        if existing and "_aisle" not in existing:
+            raise OutputError(f"{self.place} already holds {existing[0]}; name a new folder")
         if not is_remote(self.place):
             with refusals(self.place):
                 (self.own / "shards").mkdir(parents=True, exist_ok=True)
@@ -84,11 +84,11 @@ class Folder:
         if before is None:
             self._write(file, text)
             return
-        now = json.loads(text)
-        for name in {**before, **now}:
-            if before.get(name) != now.get(name):
+        current = json.loads(text)
+        for name in {**before, **current}:
+            if before.get(name) != current.get(name):
                 raise OutputError(
-                    f"{self.place} was begun with {_difference(name, before.get(name), now.get(name))}; "
+                    f"{self.place} was begun with {_difference(name, before.get(name), current.get(name))}; "
                     "name another folder, or delete this one to begin again"
                 )
 
@@ -108,7 +108,7 @@ class Folder:
     def done(self) -> dict[int, ShardRecord]:
         """The written shards by number, as far as their files have the size in the record."""
         sizes = {path.name: path.stat().st_size for path in self._parts()}
-        found: dict[int, ShardRecord] = {}
+        completed: dict[int, ShardRecord] = {}
         with wrap_store_errors(self.place, OutputError):
             records = self._listed(self.own / "shards")
             for file in records:
@@ -117,8 +117,8 @@ class Folder:
                 except (OSError, ValueError, TypeError):  # half-written by a store without whole writes
                     continue
                 if sizes.get(record.file) == record.bytes:
-                    found[record.number] = record
-        return found
+                    completed[record.number] = record
+        return completed
 
     def _parts(self) -> list[Path]:
         return [path for path in self._listed(self.place) if path.name.startswith("part-")]
@@ -146,18 +146,18 @@ class Folder:
             file.flush()
             os.fsync(file.fileno())
 
-    def commit(self, record: ShardRecord, made: Path) -> None:
-        """Move a shard from the folder `made` into place.
+    def commit(self, record: ShardRecord, written: Path) -> None:
+        """Move a shard from the folder `written` into place.
 
         Raises:
             OutputError: a file cannot be written.
         """
-        move(made / record.file, self.place / record.file)
-        problems = made / PROBLEMS
+        move(written / record.file, self.place / record.file)
+        problems = written / PROBLEMS
         kept = self.own / "problems" / f"{record.number:05d}.jsonl"
         if problems.stat().st_size:
             move(problems, kept)
-        self._write(self.own / "shards" / f"{record.number:05d}.json", record.to_json(), made)
+        self._write(self.own / "shards" / f"{record.number:05d}.json", record.to_json(), written)
 
     def finish(self, records: Mapping[int, ShardRecord], summary: Mapping[str, Any]) -> None:
         """Write the problems of all shards, and the summary.
@@ -169,16 +169,16 @@ class Folder:
             part = folder / PROBLEMS
             with refusals(self.problems), part.open("wb") as out:
                 for number in sorted(records):
-                    for piece in self._pieces(number):
-                        out.write(piece)
+                    for block in self._pieces(number):
+                        out.write(block)
             move(part, self.problems)
             self._write(self.summary, json.dumps(summary, ensure_ascii=False, indent=1), folder)
 
     def _pieces(self, number: int) -> Iterator[bytes]:
         try:
             with (self.own / "problems" / f"{number:05d}.jsonl").open("rb") as file:
-                while piece := file.read(_COPY_BYTES):
-                    yield piece
+                while block := file.read(_COPY_BYTES):
+                    yield block
         except FileNotFoundError:
             return
 
@@ -195,8 +195,8 @@ class Folder:
     def _write(self, file: Path, text: str, folder: Path | None = None) -> None:
         """Write a small file under a temporary name, then move it."""
         if folder is None:
-            with self.scratch() as made:
-                self._write(file, text, made)
+            with self.scratch() as scratch:
+                self._write(file, text, scratch)
             return
         part = folder / "text"
         with refusals(file), part.open("w", encoding="utf-8", newline="\n") as out:
@@ -204,17 +204,17 @@ class Folder:
         move(part, file)
 
 
-def _difference(name: str, before: Any, now: Any) -> str:
+def _difference(name: str, before: Any, current: Any) -> str:
     """A difference of identities for a message: `model 12ab, not 34cd`."""
     if name == "files":
-        old, new = ([item["name"] for item in files or ()] for files in (before, now))
+        old, new = ([item["name"] for item in files or ()] for files in (before, current))
         if old != new:
             return f"other files: {', '.join(old[:3])}, not {', '.join(new[:3])}"
-        changed = [b["name"] for b, n in zip(before, now, strict=True) if b != n]
+        changed = [b["name"] for b, n in zip(before, current, strict=True) if b != n]
         return f"another content of {changed[0]}: it has changed since"
     if name == "format_version":
-        return f"another version of Aisle (folder format {before}, now {now})"
-    if isinstance(before, dict) and isinstance(now, dict):
-        part = next(part for part in {**before, **now} if before.get(part) != now.get(part))
-        return f"{name} {part} = {before.get(part)!r}, not {now.get(part)!r}"
-    return f"{name.replace('_', ' ')} {before!r}, not {now!r}"
+        return f"another version of Aisle (folder format {before}, now {current})"
+    if isinstance(before, dict) and isinstance(current, dict):
+        part = next(part for part in {**before, **current} if before.get(part) != current.get(part))
+        return f"{name} {part} = {before.get(part)!r}, not {current.get(part)!r}"
+    return f"{name.replace('_', ' ')} {before!r}, not {current!r}"

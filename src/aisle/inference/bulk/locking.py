@@ -47,7 +47,7 @@ def _flocked(file: Path) -> Iterator[None]:
 def _noted(file: Path) -> Iterator[None]:
     """Stores lock nothing, so a writer leaves a note with the time and renews it. Two that begin in the same
     instant may pass each other; they then write the same bytes, since what they are told is compared."""
-    mine = {"writer": uuid.uuid4().hex, "host": socket.gethostname(), "pid": os.getpid()}
+    owner = {"writer": uuid.uuid4().hex, "host": socket.gethostname(), "pid": os.getpid()}
     other = _read(file)
     if other is not None and _alive(other):
         age = max(0, time.time() - other["at"])
@@ -55,14 +55,14 @@ def _noted(file: Path) -> Iterator[None]:
             f"{file.parent.parent} is being written by process {other['pid']} on {other['host']} "
             f"({age:.0f} s ago); if that one is dead, try again in {max(1, STALE - age):.0f} s"
         )
-    ended = threading.Event()
+    stop = threading.Event()
 
     def note() -> None:
         with wrap_store_errors(file, OutputError), refusals(file):
-            file.write_text(json.dumps({**mine, "at": time.time()}))
+            file.write_text(json.dumps({**owner, "at": time.time()}))
 
     def renew() -> None:
-        while not ended.wait(_RENEWED):
+        while not stop.wait(_RENEWED):
             try:
                 note()
             except OutputError:  # the next shard will say so, or the store is back by then
@@ -74,7 +74,7 @@ def _noted(file: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        ended.set()
+        stop.set()
         thread.join()
         try:
             file.unlink(missing_ok=True)
@@ -85,8 +85,8 @@ def _noted(file: Path) -> Iterator[None]:
 def _read(file: Path) -> dict[str, Any] | None:
     try:
         with wrap_store_errors(file, OutputError):
-            found = json.loads(file.read_bytes())
-        return found if {"pid", "host", "at"} <= set(found) else None
+            owner = json.loads(file.read_bytes())
+        return owner if {"pid", "host", "at"} <= set(owner) else None
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -115,24 +115,24 @@ def classify_to_folder(
         CatalogError: the source cannot be read.
     """
     started = time.perf_counter()
-    done = BulkSummary()
+    summary = BulkSummary()
     with Folder(job.out, job.identity()).writing() as folder:
         before = folder.done()
-        done.before = sum(record.rows for record in before.values())
-        if done.before:
-            progress.say(f"{done.before:,} rows in {len(before):,} shards are written already")
-        left = None if job.pieces.total is None else max(job.pieces.total - done.before, 0)
+        summary.before = sum(record.rows for record in before.values())
+        if summary.before:
+            progress.say(f"{summary.before:,} rows in {len(before):,} shards are written already")
+        left = None if job.pieces.total is None else max(job.pieces.total - summary.before, 0)
         records: dict[int, ShardRecord] = {}
         try:
             with progress("classifying", left) as advance:
                 for record in _written(job, folder, before, advance, cluster):
                     records[record.number] = record
-                    done.add(record)
-            folder.finish(records, _summary(job, done))
+                    summary.add(record)
+            folder.finish(records, _summary(job, summary))
         except OutputError as error:
-            raise _with_advice(error, job, done) from error
-    done.seconds = time.perf_counter() - started
-    return done
+            raise _with_advice(error, job, summary) from error
+    summary.seconds = time.perf_counter() - started
+    return summary
 
 
 def _written(
@@ -147,29 +147,29 @@ def _written(
             raise OutputError("a benchmark data set cannot be classified on a cluster: leave --ray out")
         yield from cluster.written(job.pieces, (job.ending, job.cache_size), folder, before, advance)
         return
-    for piece in job.pieces:
-        record = before.get(piece.number)
-        if record is None or (record.first, record.rows) != (piece.first, piece.rows):
-            with folder.scratch() as made:
-                record = write_shard(job.model, piece, made, job.ending, job.cache_size, advance)
-                folder.commit(record, made)
+    for chunk in job.pieces:
+        record = before.get(chunk.number)
+        if record is None or (record.first, record.rows) != (chunk.first, chunk.rows):
+            with folder.scratch() as scratch:
+                record = write_shard(job.model, chunk, scratch, job.ending, job.cache_size, advance)
+                folder.commit(record, scratch)
         yield record
 
 
-def _with_advice(error: AisleError, job: BulkJob, done: BulkSummary) -> OutputError:
+def _with_advice(error: AisleError, job: BulkJob, summary: BulkSummary) -> OutputError:
     return OutputError(
-        f"{job.out}: {error}. {done.rows:,} rows are safe: run the same command again to go on from there"
+        f"{job.out}: {error}. {summary.rows:,} rows are safe: run the same command again to go on from there"
     )
 
 
-def _summary(job: BulkJob, done: BulkSummary) -> dict[str, Any]:
+def _summary(job: BulkJob, summary: BulkSummary) -> dict[str, Any]:
     return {
-        "rows": done.rows,
-        "shards": done.shards,
-        "decisions": dict(sorted(done.decisions.items())),
-        "by_rules": dict(sorted(done.by_rules.items())),
-        "rows_with_problems": done.troubled,
-        "answered_from_cache": done.cached,
+        "rows": summary.rows,
+        "shards": summary.shards,
+        "decisions": dict(sorted(summary.decisions.items())),
+        "by_rules": dict(sorted(summary.by_rules.items())),
+        "rows_with_problems": summary.troubled,
+        "answered_from_cache": summary.cached,
         "model_id": job.model.model_id,
     }
 

@@ -91,12 +91,12 @@ def write_shard(
     """
     catalog, predictions = piece.catalog(), CachedPredictions(model, cache_size)
     file = folder / shard_name(piece.number, ending)
-    called = Path(file.name)
-    with refusals(called):
+    shown_path = Path(file.name)
+    with refusals(shown_path):
         counted = _PredictionCounts(catalog, folder / PROBLEMS)
         with counted:
-            found = counted(predictions(catalog, advance))
-            write_whole(found, file, called, titles_of(catalog), model.taxonomy.depth)
+            predictions_ = counted(predictions(catalog, advance))
+            write_whole(predictions_, file, shown_path, titles_of(catalog), model.taxonomy.depth)
         with file.open("rb") as written:
             digest = hashlib.file_digest(written, "sha256").hexdigest()
     return ShardRecord(
@@ -133,20 +133,20 @@ class _PredictionCounts:
     def __exit__(self, *error: object) -> None:
         self._file.close()
 
-    def _note(self, found: dict[str, Any]) -> None:
-        self._file.write(json.dumps(found, ensure_ascii=False) + "\n")
+    def _note(self, decision: dict[str, Any]) -> None:
+        self._file.write(json.dumps(decision, ensure_ascii=False) + "\n")
 
     def __call__(self, predictions: Iterator[Prediction]) -> Iterator[Prediction]:
         fatal, rows = self.catalog.fatal, self.catalog.rows
-        for place, prediction in enumerate(predictions):
+        for position, prediction in enumerate(predictions):
             self.decisions[prediction.decision] += 1
             self.branches[prediction.best[0]] += 1
             if prediction.rule:
                 self.by_rules[prediction.decision] += 1
             if prediction.problems:
                 self.troubled += 1
-                answered = not fatal[place]
+                answered = not fatal[position]
                 reasons = list(prediction.problems)
-                row = int(rows[place])
+                row = int(rows[position])
                 self._note({"row": row, "id": prediction.id, "answered": answered, "reasons": reasons})
             yield prediction

@@ -58,8 +58,8 @@ class Annotations:
             raise AnnotationError(f"{file}: name a .csv or a .jsonl file")
 
     def _write_csv(self, file: Path) -> None:
-        given = dict.fromkeys(name for row in self.rows for name in row["fields"])
-        names = [*_FIRST, *(name for name in given if name not in _FIRST)]
+        field_names = dict.fromkeys(name for row in self.rows for name in row["fields"])
+        names = [*_FIRST, *(name for name in field_names if name not in _FIRST)]
         with atomic_text(file, newline="") as handle:
             writer = csv.writer(handle)
             writer.writerow(["id", *names, "images", "category"])
@@ -73,11 +73,11 @@ _FIRST = ("title", "description")
 
 def _feedback_row(row: Mapping[str, Any]) -> dict[str, Any]:
     fields = dict(row["fields"])
-    own = {name: fields.pop(name, "") for name in _FIRST}
+    leading = {name: fields.pop(name, "") for name in _FIRST}
     # A feedback export's images are files next to it; addresses of images are a field.
     if row["images"]:
         fields["image_url"] = " ".join(row["images"])
-    head = {KEY: VERSION, "id": row["id"], **own, "category": list(row["category"])}
+    head = {KEY: VERSION, "id": row["id"], **leading, "category": list(row["category"])}
     return {**head, "images": [], "sample_weight": 1.0, "split": "train", "fields": fields}
 
 
@@ -93,11 +93,11 @@ def read_annotations(file: Path, taxonomy: Taxonomy | None = None) -> Annotation
     Raises:
         AnnotationError: It is no such file.
     """
-    found = Annotations()
+    annotations = Annotations()
     for task in _tasks(file):
-        found.tasks += 1
-        _add(found, task, taxonomy)
-    return found
+        annotations.tasks += 1
+        _add(annotations, task, taxonomy)
+    return annotations
 
 
 def _tasks(file: Path) -> Iterator[Mapping[str, Any]]:
@@ -123,33 +123,41 @@ def annotated_path(annotation: Mapping[str, Any]) -> list[CategoryPath]:
         value = result.get("value") if isinstance(result, dict) else None
         paths = value.get("taxonomy") if isinstance(value, dict) else None
         if isinstance(paths, list) and paths:
-            found = [tuple(map(str, path)) for path in paths if isinstance(path, list) and path]
-            return [one for one in found if not any(o != one and o[: len(one)] == one for o in found)]
+            paths_ = [tuple(map(str, path)) for path in paths if isinstance(path, list) and path]
+            return [
+                path_ for path_ in paths_ if not any(o != path_ and o[: len(path_)] == path_ for o in paths_)
+            ]
     return []
 
 
-def _add(found: Annotations, task: Mapping[str, Any], taxonomy: Taxonomy | None) -> None:
-    annotations = [one for one in task["annotations"] if isinstance(one, dict)]
-    given = [one for one in annotations if not one.get("was_cancelled") and annotated_path(one)]
-    if not given:
-        found.skipped += bool(annotations)
-        found.open += not annotations
+def _add(collected: Annotations, task: Mapping[str, Any], taxonomy: Taxonomy | None) -> None:
+    annotations = [annotation for annotation in task["annotations"] if isinstance(annotation, dict)]
+    submitted = [
+        annotation
+        for annotation in annotations
+        if not annotation.get("was_cancelled") and annotated_path(annotation)
+    ]
+    if not submitted:
+        collected.skipped += bool(annotations)
+        collected.open += not annotations
         return
     product, images = task_product(task)
-    truths = [one for one in given if one.get("ground_truth")]
-    in_order = sorted(truths or given, key=lambda one: str(one.get("updated_at")))
-    latest = {_annotator(one): one for one in in_order}
-    votes = Counter(annotated_path(one)[0] for one in latest.values())
-    (best, most), *others = votes.most_common()
-    if others and others[0][1] == most:
-        found.disagreements.append(product.id)
+    truths = [annotation for annotation in submitted if annotation.get("ground_truth")]
+    in_order = sorted(truths or submitted, key=lambda annotation: str(annotation.get("updated_at")))
+    latest = {_annotator(annotation): annotation for annotation in in_order}
+    votes = Counter(annotated_path(annotation)[0] for annotation in latest.values())
+    (best, votes_of_best), *others = votes.most_common()
+    if others and others[0][1] == votes_of_best:
+        collected.disagreements.append(product.id)
         return
     if taxonomy is not None and taxonomy.find(best) is None:
-        found.unknown[best] += 1
+        collected.unknown[best] += 1
         return
-    found.several += any(len(annotated_path(one)) > 1 for one in latest.values())
+    collected.several += any(len(annotated_path(annotation)) > 1 for annotation in latest.values())
     urls = [source for source in images if source.lower().startswith(("http://", "https://"))]
-    found.rows.append({"id": product.id, "category": best, "fields": dict(product.fields), "images": urls})
+    collected.rows.append(
+        {"id": product.id, "category": best, "fields": dict(product.fields), "images": urls}
+    )
 
 
 def _annotator(annotation: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ def prodigy_task(
     """
     data = task(product, names=names)["data"]
     texts = [html.escape(data["title"]), html.escape(data["description"]), data["images"]]
-    paths = dict.fromkeys((prediction.best, *(one.path for one in prediction.alternatives)))
+    paths = dict.fromkeys((prediction.best, *(alternative.path for alternative in prediction.alternatives)))
     return {
         "html": "".join(f"<p>{text}</p>" for text in texts if text),
         "options": [
@@ -50,23 +50,23 @@ def annotated_tasks(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        one = json.loads(line)
-        if not isinstance(one, dict) or not isinstance(one.get("data"), dict):
+        record = json.loads(line)
+        if not isinstance(record, dict) or not isinstance(record.get("data"), dict):
             raise ValueError(f"line {number:,} is no task of `aisle export-tasks`")
-        key = str(one["data"].get("id", number))
-        known = tasks.setdefault(key, {"id": key, "data": one["data"], "annotations": []})
-        if "answer" in one:
-            known["annotations"].append(_annotation(one, number))
+        key = str(record["data"].get("id", number))
+        known = tasks.setdefault(key, {"id": key, "data": record["data"], "annotations": []})
+        if "answer" in record:
+            known["annotations"].append(_annotation(record, number))
     yield from tasks.values()
 
 
-def _annotation(one: Mapping[str, Any], number: int) -> dict[str, Any]:
-    chosen, options = one.get("accept") or (), one.get("options") or ()
+def _annotation(record: Mapping[str, Any], number: int) -> dict[str, Any]:
+    chosen, options = record.get("accept") or (), record.get("options") or ()
     paths = [option["path"] for option in options if option.get("id") in chosen and option.get("path")]
     return {
         "id": number,
-        "completed_by": one.get("_annotator_id") or one.get("_session_id"),
-        "updated_at": f"{one.get('_timestamp') or 0:020}",
-        "was_cancelled": one["answer"] != "accept",
+        "completed_by": record.get("_annotator_id") or record.get("_session_id"),
+        "updated_at": f"{record.get('_timestamp') or 0:020}",
+        "was_cancelled": record["answer"] != "accept",
         "result": [{"value": {"taxonomy": paths}}],
     }

@@ -36,10 +36,10 @@ def task(
         ),
         "fields": fields,
     }
-    found: dict[str, Any] = {"data": data}
+    result: dict[str, Any] = {"data": data}
     if prediction is not None:
-        found["predictions"] = [pre_annotation(prediction)]
-    return found
+        result["predictions"] = [pre_annotation(prediction)]
+    return result
 
 
 def pre_annotation(prediction: Prediction, control: Control | None = None) -> dict[str, Any]:
@@ -57,8 +57,8 @@ def pre_annotation(prediction: Prediction, control: Control | None = None) -> di
 
 def task_product(task: Mapping[str, Any]) -> tuple[Product, list[str]]:
     """The product of a task, whose data may have any names, and the addresses of its images."""
-    given = task.get("data")
-    data: dict[str, Any] = dict(given) if isinstance(given, dict) else {}
+    task_data = task.get("data")
+    data: dict[str, Any] = dict(task_data) if isinstance(task_data, dict) else {}
     nested = data.pop("fields", None)
     product_id, sources = data.pop("id", None), list[str]()
     for name in ("images", "image"):
@@ -79,10 +79,10 @@ def _image_sources(product: Product, names: Sequence[str | bytes]) -> list[str]:
     urls = [name for name in texts if name.lower().startswith(("http://", "https://"))]
     if urls:
         return urls[:_MAX_IMAGES]
-    found = []
+    sources = []
     for image in product.images[:_MAX_IMAGES]:
         try:
-            found.append(jpeg_data_uri(jpeg_thumbnail(image, _SIDE)))
+            sources.append(jpeg_data_uri(jpeg_thumbnail(image, _SIDE)))
         except ImageError:  # the prediction was made without it, too
             continue
-    return found
+    return sources

@@ -42,16 +42,16 @@ def write_linear(model: LinearModel, reader: LinearReader, folder: Path) -> None
     for name, preprocessor in reader.preprocessors.items():
         preprocessor.save(folder / "views" / name)
     for name, encoder in reader.encoders.items():
-        home = folder / "encoders" / str(encoder_key(model.spec.views[name]))
-        if not home.exists():
-            home.mkdir(parents=True)
+        encoder_folder = folder / "encoders" / str(encoder_key(model.spec.views[name]))
+        if not encoder_folder.exists():
+            encoder_folder.mkdir(parents=True)
             for file in (GRAPH, ABOUT):
-                shutil.copyfile(encoder.file.parent / file, home / file)
+                shutil.copyfile(encoder.file.parent / file, encoder_folder / file)
     save_file(_tensors(model), str(folder / "weights.safetensors"))
     about = {
         "spec": model.spec.model_dump(mode="json", exclude_none=True),
         "sizes": model.sizes,
-        "gammas": {name: one.gamma for name, one in model.kernels.items()},
+        "gammas": {name: kernel.gamma for name, kernel in model.kernels.items()},
     }
     write_json(folder / "model.json", about)
 
@@ -68,21 +68,21 @@ def read_linear(folder: Path) -> tuple[LinearModel, LinearReader]:
 
 
 def _tensors(model: LinearModel) -> dict[str, np.ndarray]:
-    found = {"share": model.share, "counts": np.asarray(model.counts, np.int64), "basis": model.basis}
+    tensors = {"share": model.share, "counts": np.asarray(model.counts, np.int64), "basis": model.basis}
     for name, weights in (("terminals", model.terminals), ("level1", model.level1)):
         if weights is None:
             continue
-        found[f"{name}.intercept"] = weights.intercept
+        tensors[f"{name}.intercept"] = weights.intercept
         if sparse.issparse(weights.coef):
             csr = weights.coef.tocsr()
-            found[f"{name}.data"] = csr.data.astype(np.float16)  # rounded to it when they were learned
-            found[f"{name}.indices"], found[f"{name}.indptr"] = csr.indices, csr.indptr
+            tensors[f"{name}.data"] = csr.data.astype(np.float16)  # rounded to it when they were learned
+            tensors[f"{name}.indices"], tensors[f"{name}.indptr"] = csr.indices, csr.indptr
         else:
-            found[f"{name}.coef"] = weights.coef.astype(np.float16)
-    for name, one in model.kernels.items():
-        found[f"kernels.{name}.landmarks"] = one.landmarks.astype(np.float16)
-        found[f"kernels.{name}.coef"], found[f"kernels.{name}.intercept"] = one.coef, one.intercept
-    return {name: np.ascontiguousarray(array) for name, array in found.items()}
+            tensors[f"{name}.coef"] = weights.coef.astype(np.float16)
+    for name, kernel in model.kernels.items():
+        tensors[f"kernels.{name}.landmarks"] = kernel.landmarks.astype(np.float16)
+        tensors[f"kernels.{name}.coef"], tensors[f"kernels.{name}.intercept"] = kernel.coef, kernel.intercept
+    return {name: np.ascontiguousarray(array) for name, array in tensors.items()}
 
 
 def _model(spec: LinearSpec, about: dict[str, Any], arrays: dict[str, np.ndarray]) -> LinearModel:

@@ -71,39 +71,39 @@ def migrate(
     old: Taxonomy = model.taxonomy
     if changes is not None and (changes.old != old or changes.new != new):
         raise ValueError("the changes are those of other trees than the model's and the new one")
-    found = diff(old, new) if changes is None else changes
-    every = moves(found)
-    node = move_targets(found, Targets(np.arange(len(old)), np.ones(len(old), bool))).node
+    diff_ = diff(old, new) if changes is None else changes
+    every = moves(diff_)
+    node = move_targets(diff_, Targets(np.arange(len(old)), np.ones(len(old), bool))).node
     node = np.where([len(move.targets) == 1 for move in every], [(*m.targets, -1)[0] for m in every], node)
     transfer = Transfer.of(old, new, every, node)
-    shown = _Examples.of(examples, new)
+    examples_ = _Examples.of(examples, new)
     if len(transfer.split):
-        head = _fit_head(model, transfer, shown)
+        head = _fit_head(model, transfer, examples_)
         transfer = dataclasses.replace(transfer, head=head)
-    zero_shot = _zero_shot(model, transfer, shown)
+    zero_shot = _zero_shot(model, transfer, examples_)
     migrated = MigratedModel(
-        model, transfer, zero_shot, policy=Policy.uncalibrated(new), results=_results(model, found, every)
+        model, transfer, zero_shot, policy=Policy.uncalibrated(new), results=_results(model, diff_, every)
     )
     scored = set() if zero_shot is None else set(zero_shot.new)
-    never = [new.nodes[new.terminals[t]].id for t in transfer.without_source]
-    without_scores = tuple(node_id for node_id in never if node_id not in scored)
+    untrained = [new.nodes[new.terminals[t]].id for t in transfer.without_source]
+    without_scores = tuple(node_id for node_id in untrained if node_id not in scored)
     if labelled is None:
-        return Migration(migrated, found, every, 0, (), without_scores)
-    moved = _moved_scores(labelled, transfer, found)
-    unlabelled = _without_labels(new, moved.targets)
+        return Migration(migrated, diff_, every, 0, (), without_scores)
+    moved_scores = _moved_scores(labelled, transfer, diff_)
+    unlabelled = _without_labels(new, moved_scores.targets)
     policy: Policy = model.policy
-    asked = settings or policy.settings
-    kept = tuple(node_id for node_id in asked.never if new.find(node_id) is not None)
-    asked = dataclasses.replace(
-        asked,
+    requested = settings or policy.settings
+    kept = tuple(node_id for node_id in requested.never if new.find(node_id) is not None)
+    requested = dataclasses.replace(
+        requested,
         never=tuple(dict.fromkeys((*kept, *unlabelled))),
-        costs={k: v for k, v in asked.costs.items() if new.find(k) is not None},
-        branch_precision={k: v for k, v in asked.branch_precision.items() if new.find(k) is not None},
+        costs={k: v for k, v in requested.costs.items() if new.find(k) is not None},
+        branch_precision={k: v for k, v in requested.branch_precision.items() if new.find(k) is not None},
     )
-    rows = int((moved.targets.node >= 0).sum())
+    rows = int((moved_scores.targets.node >= 0).sum())
     if rows:
-        migrated = migrated.with_policy(moved.policy(asked))
-    return Migration(migrated, found, every, rows, unlabelled, without_scores)
+        migrated = migrated.with_policy(moved_scores.policy(requested))
+    return Migration(migrated, diff_, every, rows, unlabelled, without_scores)
 
 
 class _Examples(NamedTuple):
@@ -133,8 +133,8 @@ def _fit_head(model: Any, transfer: Transfer, shown: _Examples) -> SplitHead:
     coefs, intercepts, order = [], [], []
     nodes = transfer.new.terminals
     for old in transfer.split.tolist():
-        mine = edge[transfer.source[edge] == old]
-        parts = transfer.target[mine]
+        of_terminal = edge[transfer.source[edge] == old]
+        parts = transfer.target[of_terminal]
         names = _features(model, name_products(transfer.new, nodes[parts]), views)
         rows = np.flatnonzero(np.isin(shown.terminal, parts))
         examples = _features(model, [shown.products[i] for i in rows], views, names.shape[1])
@@ -142,7 +142,7 @@ def _fit_head(model: Any, transfer: Transfer, shown: _Examples) -> SplitHead:
         coef, intercept = fit_parts(names, examples, part)
         coefs.append(coef)
         intercepts.append(intercept)
-        order.append(mine)
+        order.append(of_terminal)
     edges = np.concatenate(order)
     return SplitHead(
         views, np.concatenate(coefs, 1), np.concatenate(intercepts), transfer.source[edges], edges
@@ -170,12 +170,12 @@ def _zero_shot(model: Any, transfer: Transfer, shown: _Examples) -> ZeroShot | N
         return None
     names = model.view_embeddings(name_products(new))
     means = {name: np.zeros_like(vectors) for name, vectors in names.items()}
-    for name, near in index.spaces.items():
-        found = [transfer.old.find(str(node_id)) for node_id in near.node_ids]
-        node = np.array([-1 if n is None else int(transfer.node[n]) for n in found], np.int64)
+    for name, space in index.spaces.items():
+        nodes = [transfer.old.find(str(node_id)) for node_id in space.node_ids]
+        node = np.array([-1 if n is None else int(transfer.node[n]) for n in nodes], np.int64)
         terminal = np.where(node >= 0, new.terminal_of[node], -1)
         rows = np.flatnonzero(terminal >= 0)
-        means[name] = update_means(near.vectors[rows], terminal[rows], means[name])
+        means[name] = update_means(space.vectors[rows], terminal[rows], means[name])
     ids = tuple(new.nodes[new.terminals[t]].id for t in added)
     zero_shot = ZeroShot(fitted.named, fitted.shown, ids, names, means)
     rows = np.flatnonzero(np.isin(shown.terminal, added))
@@ -187,14 +187,14 @@ def _zero_shot(model: Any, transfer: Transfer, shown: _Examples) -> ZeroShot | N
     )
 
 
-def _moved_scores(labelled: LabelledScores, transfer: Transfer, found: TaxonomyDiff) -> LabelledScores:
+def _moved_scores(labelled: LabelledScores, transfer: Transfer, diff_: TaxonomyDiff) -> LabelledScores:
     """Labelled scores over the new tree. The parts of split categories share alike: no label tells them
     apart, and nothing is decided there."""
     from aisle.taxonomy import Scores
 
     return labelled._replace(
         scores=Scores(transfer.new, transfer.apply(labelled.scores.logp)),
-        targets=move_targets(found, labelled.targets),
+        targets=move_targets(diff_, labelled.targets),
         nearest=transfer.nearest(labelled.nearest),
     )
 
@@ -211,12 +211,12 @@ def _without_labels(tree: Taxonomy, targets: Targets) -> tuple[str, ...]:
     return tuple(tree.nodes[i].id for i in np.flatnonzero(empty & ~inside))
 
 
-def _results(model: Any, found: TaxonomyDiff, every: Sequence[Move]) -> dict[str, Any]:
+def _results(model: Any, diff_: TaxonomyDiff, every: Sequence[Move]) -> dict[str, Any]:
     """What the migrated model remembers: training counts by new ids, and what changed."""
     counts: dict[str, int] = {}
     for old, count in enumerate(own_training_counts(model).tolist()):
         if count and len(every[old].targets) == 1:
-            node_id = found.new.nodes[every[old].targets[0]].id
+            node_id = diff_.new.nodes[every[old].targets[0]].id
             counts[node_id] = counts.get(node_id, 0) + int(count)
     kept = {key: model.results[key] for key in ("recipe",) if key in model.results}
     return {
@@ -224,5 +224,5 @@ def _results(model: Any, found: TaxonomyDiff, every: Sequence[Move]) -> dict[str
         "training_products": sum(counts.values()),
         "training_counts": counts,
         "migrated_from": model.model_id,
-        "changes": found.counts,
+        "changes": diff_.counts,
     }

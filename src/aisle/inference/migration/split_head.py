@@ -58,8 +58,8 @@ class SplitHead:
         if len(rows):
             logits = features(rows) @ self.coef + self.intercept
             for terminal in terminals:
-                mine = np.flatnonzero(self.source == terminal)
-                out[np.ix_(rows, self.edge[mine])] = log_softmax(logits[:, mine], 1)
+                columns = np.flatnonzero(self.source == terminal)
+                out[np.ix_(rows, self.edge[columns])] = log_softmax(logits[:, columns], 1)
         return out
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,8 +105,8 @@ def fit_parts(names: np.ndarray, examples: np.ndarray, part: np.ndarray) -> tupl
         return value, gradient
 
     start = np.concatenate([prior.ravel(), np.zeros(len(names))])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 60}).x
-    coef, intercept = found[: prior.size].reshape(prior.shape), found[prior.size :]
+    solution = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 60}).x
+    coef, intercept = solution[: prior.size].reshape(prior.shape), solution[prior.size :]
     return coef.astype(np.float32), intercept.astype(np.float32)
 
 

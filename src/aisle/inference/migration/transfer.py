@@ -55,8 +55,8 @@ class Transfer:
         """
         pairs = [
             (int(new.terminal_of[target]), terminal)
-            for terminal, place in enumerate(old.terminals.tolist())
-            for target in every[place].targets
+            for terminal, old_node in enumerate(old.terminals.tolist())
+            for target in every[old_node].targets
             if new.terminal_of[target] >= 0
         ]
         table = np.array(sorted(pairs), np.int64).reshape(-1, 2)
@@ -95,31 +95,31 @@ class Transfer:
 
     def counts(self, counts: np.ndarray) -> np.ndarray:
         """(N,) training products of each new terminal, of the old ones' (K,); none of a split category."""
-        whole = ~np.isin(self.source, self.split)
+        unsplit = ~np.isin(self.source, self.split)
         return np.bincount(
-            self.target[whole], np.asarray(counts)[self.source[whole]], minlength=len(self.new.terminals)
+            self.target[unsplit], np.asarray(counts)[self.source[unsplit]], minlength=len(self.new.terminals)
         ).astype(np.int64)
 
-    def nearest(self, found: Nearest | None) -> Nearest | None:
+    def nearest(self, neighbors: Nearest | None) -> Nearest | None:
         """Neighbors by the nodes and top categories of the new tree."""
-        if found is None:
+        if neighbors is None:
             return None
-        node = np.where(found.node >= 0, self.node[found.node], -1)
+        node = np.where(neighbors.node >= 0, self.node[neighbors.node], -1)
         tops, belongs = self.new.level(1), self._tops()
-        shape = (*found.branch_similarity.shape[:2], len(tops))
-        similarity = np.full(shape, -1.0, found.branch_similarity.dtype)
-        score = np.full(shape, np.nan, found.branch_score.dtype)
+        shape = (*neighbors.branch_similarity.shape[:2], len(tops))
+        similarity = np.full(shape, -1.0, neighbors.branch_similarity.dtype)
+        score = np.full(shape, np.nan, neighbors.branch_score.dtype)
         with np.errstate(invalid="ignore"):
-            lowest = np.min(found.branch_score, 2, initial=np.inf)
+            lowest = np.min(neighbors.branch_score, 2, initial=np.inf)
             for j in range(len(tops)):
                 from_old = np.flatnonzero(belongs[:, j])
                 if len(from_old):
-                    similarity[:, :, j] = found.branch_similarity[:, :, from_old].max(2)
-                    score[:, :, j] = found.branch_score[:, :, from_old].max(2)
+                    similarity[:, :, j] = neighbors.branch_similarity[:, :, from_old].max(2)
+                    score[:, :, j] = neighbors.branch_score[:, :, from_old].max(2)
                 else:
                     score[:, :, j] = np.where(np.isfinite(lowest), lowest, np.nan)
-        similarity[np.isnan(found.branch_similarity).any(2)] = np.nan
-        return found._replace(branch_similarity=similarity, node=node, branch_score=score)
+        similarity[np.isnan(neighbors.branch_similarity).any(2)] = np.nan
+        return neighbors._replace(branch_similarity=similarity, node=node, branch_score=score)
 
     def _tops(self) -> np.ndarray:
         """(T, T') bool: old top categories with products that go to each new one."""

@@ -50,11 +50,13 @@ def unsure_products(
     node = targets_in(changes.old, catalog).node
     rows = np.flatnonzero([n >= 0 and not every[n].sure for n in node.tolist()])
     for start in range(0, len(rows), _BATCH):
-        some = rows[start : start + _BATCH]
-        sure = None if model is None else model.confidences([catalog[int(i)] for i in some])
-        for k, i in enumerate(some.tolist()):
+        batch = rows[start : start + _BATCH]
+        model_scores = None if model is None else model.confidences([catalog[int(i)] for i in batch])
+        for k, i in enumerate(batch.tolist()):
             move = every[node[i]]
-            proposed, confidence = _proposed(changes, move, None if sure is None else sure.logp[k])
+            proposed, confidence = _proposed(
+                changes, move, None if model_scores is None else model_scores.logp[k]
+            )
             yield UnsureProduct(i, changes.old.nodes[node[i]].path, proposed, confidence, _reason(move))
 
 
@@ -94,13 +96,13 @@ def write_unsure(file: Path, catalog: Catalog, products: Iterator[UnsureProduct]
     with atomic_text(file) as handle:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for found in products:
-            product = catalog[found.position]
+        for unsure in products:
+            product = catalog[unsure.position]
             title = next(iter(product.fields.values()), "")
-            confidence = "" if found.confidence is None else f"{found.confidence:.4f}"
+            confidence = "" if unsure.confidence is None else f"{unsure.confidence:.4f}"
             row = (
-                product.id, product.fields.get("title", title), format_path(found.category),
-                format_path(found.proposed), confidence, found.reason,
+                product.id, product.fields.get("title", title), format_path(unsure.category),
+                format_path(unsure.proposed), confidence, unsure.reason,
             )  # fmt: skip
             writer.writerow([spreadsheet_text(cell) for cell in row])
             count += 1

@@ -120,29 +120,31 @@ def evenly_spaced(catalog: Catalog, most: int) -> Catalog:
 def _to_int8(
     exported: OnnxPredictor, catalog: Catalog, folder: Path, options: ExportOptions, progress: Progress
 ) -> tuple[OnnxPredictor, Parity, Cost | None]:
-    small = quantize(exported, list(evenly_spaced(catalog, 2 * CALIBRATION_ROWS)), folder, progress)
-    held = held_out(exported, catalog)
-    if not len(held) and not options.force:
+    quantized = quantize(exported, list(evenly_spaced(catalog, 2 * CALIBRATION_ROWS)), folder, progress)
+    rows = held_out(exported, catalog)
+    if not len(rows) and not options.force:
         raise ExportError(
             "the accuracy that int8 loses cannot be measured: no row here is labelled and unseen by "
             "training; name a file of such rows, or pass --force"
         )
-    if not len(held):
-        small = small.with_policy(Policy.uncalibrated(exported.taxonomy))
-        return small, parity(exported, small, catalog), None
-    with progress("evaluating int8", 2 * len(held)) as advance:
-        before, after = (_scored(model, held.catalog, advance) for model in (exported, small))
-    cost = cost_of(held.right(before), held.right(after))
+    if not len(rows):
+        quantized = quantized.with_policy(Policy.uncalibrated(exported.taxonomy))
+        return quantized, parity(exported, quantized, catalog), None
+    with progress("evaluating int8", 2 * len(rows)) as advance:
+        before, after = (_scored(model, rows.catalog, advance) for model in (exported, quantized))
+    cost = cost_of(rows.right(before), rows.right(after))
     if cost.high > options.max_loss and not options.force:
-        few = f"; {FEWEST_ROWS} rows are the fewest that could show 0.5" if len(held) < FEWEST_ROWS else ""
+        note = f"; {FEWEST_ROWS} rows are the fewest that could show 0.5" if len(rows) < FEWEST_ROWS else ""
         raise ExportError(
-            f"int8 loses {cost}: more than {options.max_loss:g} cannot be ruled out{few}. Name a file of "
+            f"int8 loses {cost}: more than {options.max_loss:g} cannot be ruled out{note}. Name a file of "
             "more labelled rows, allow more with --max-loss, or pass --force"
         )
     if exported.policy.curve:
         settings = exported.policy.settings
-        small = small.with_policy(recalibrate(cast(Any, small), held.catalog, settings).predictor.policy)
-    return small, compare_scores(before, after), cost
+        quantized = quantized.with_policy(
+            recalibrate(cast(Any, quantized), rows.catalog, settings).predictor.policy
+        )
+    return quantized, compare_scores(before, after), cost
 
 
 def _scored(model: OnnxPredictor, catalog: Catalog, advance: Advance) -> Scores:

@@ -172,8 +172,8 @@ def _example(preprocessor: Preprocessor, name: str) -> tuple[dict[str, Tensor], 
         p = min(2, preprocessor.images)
         axes = {0: any_size, 1: any_size} if p > 1 else {0: any_size}
         pixels = torch.randint(0, 255, (b, p, 3, preprocessor.size, preprocessor.size), dtype=torch.uint8)
-        shown = torch.arange(p) < torch.tensor([[p], [1], [1]])
-        return {"pixels": pixels, "shown": shown}, {"pixels": axes, "shown": axes}
+        is_token = torch.arange(p) < torch.tensor([[p], [1], [1]])
+        return {"pixels": pixels, "shown": is_token}, {"pixels": axes, "shown": axes}
     if isinstance(preprocessor, VectorPreprocessor):
         return {"vector": torch.randn(b, preprocessor.dim)}, {"vector": {0: any_size}}
     raise ExportError(

@@ -54,7 +54,7 @@ def quantize(
     for name, view in network["views"].items():
         if view["graph"]:
             graphs.setdefault(view["graph"], []).append(name)
-    done = []
+    quantized = []
     with progress("quantising", len(graphs), "graphs") as advance:
         for graph, names in graphs.items():
             batches = [
@@ -63,9 +63,9 @@ def quantize(
                 for batch in _calibration_batches(exported.onnx_views[name], products, len(names))
             ]
             if batches and _quantise(quantization, folder / "graphs" / graph, batches):
-                done.append(graph)
+                quantized.append(graph)
             advance(1)
-    network["int8"] = done
+    network["int8"] = quantized
     write_json(folder / "network.json", network)
     return OnnxPredictor.of_files(folder, {**learned_of(exported), "model_id": "unsaved"})
 
@@ -85,7 +85,7 @@ def _quantise(quantization: Any, file: Path, rows: list[Arrays]) -> bool:
     model = onnx.load(str(file), load_external_data=False)
     if not any(node.op_type in _MATMUL_OPS for node in model.graph.node):
         return False
-    inputs = {one.name for one in model.graph.input}
+    inputs = {value.name for value in model.graph.input}
     clean, quantised = file.with_suffix(".clean"), file.with_suffix(".int8")
     with _quiet():
         shapes.quant_pre_process(str(file), str(clean), skip_symbolic_shape=True)
@@ -119,7 +119,7 @@ def _float_nodes(graph: Any) -> list[str]:
     After a convolution, the range of the integers clips for free; in float it would take a third of the time
     of a MobileNetV2 to convert feature maps.
     """
-    weights = {one.name for one in graph.initializer}
+    weights = {value.name for value in graph.initializer}
     convolved = {name for node in graph.node if node.op_type == "Conv" for name in node.output}
     return [
         node.name

@@ -23,18 +23,18 @@ class OnnxRecurrentEncoder(nn.Module):
         super().__init__()
         self.table, self.kind, self.layers = encoder.table, encoder.kind, encoder.layers
         for layer in range(encoder.layers):
-            for ours, theirs in (("w", "weight_ih"), ("r", "weight_hh"), ("b", "bias")):
-                self.register_buffer(f"{ours}{layer}", self._both_ways(encoder.body, theirs, layer))
+            for short, long in (("w", "weight_ih"), ("r", "weight_hh"), ("b", "bias")):
+                self.register_buffer(f"{short}{layer}", self._both_ways(encoder.body, long, layer))
 
-    def _both_ways(self, body: nn.Module, what: str, layer: int) -> Tensor:
+    def _both_ways(self, body: nn.Module, kind: str, layer: int) -> Tensor:
         """(2, gates * H, …) a layer's parameters there and back."""
         ways = []
-        for end in ("", "_reverse"):
-            if what == "bias":
-                both = [getattr(body, f"bias_{one}_l{layer}{end}").detach() for one in ("ih", "hh")]
-                ways.append(torch.cat([self._ordered(one) for one in both]))
+        for direction in ("", "_reverse"):
+            if kind == "bias":
+                biases = [getattr(body, f"bias_{part}_l{layer}{direction}").detach() for part in ("ih", "hh")]
+                ways.append(torch.cat([self._ordered(part) for part in biases]))
             else:
-                ways.append(self._ordered(getattr(body, f"{what}_l{layer}{end}").detach()))
+                ways.append(self._ordered(getattr(body, f"{kind}_l{layer}{direction}").detach()))
         return torch.stack(ways)
 
     def _ordered(self, rows: Tensor) -> Tensor:

@@ -100,8 +100,8 @@ class CategoryFormat:
     def _as_objects(self, path: CategoryPath) -> str:
         """The JSON of a category whose file writes objects: its levels where those are listed."""
         names = path if self.listed == "levels" else path[-1:]
-        whole = [text for text in (self.delimiter.join(path), format_path(path)) if text in self.objects]
-        texts = [object_of(self.objects, name) for name in (whole[:1] or names)]
+        candidates = [text for text in (self.delimiter.join(path), format_path(path)) if text in self.objects]
+        texts = [object_of(self.objects, name) for name in (candidates[:1] or names)]
         return f"[{', '.join(texts)}]" if LISTED in self.objects else texts[-1]
 
     def holds(self, cells: Sequence[str], category: ChosenCategory) -> bool:
@@ -153,8 +153,8 @@ class _Sample(NamedTuple):
     def cells(self, column: str) -> Sequence[str]:
         """The filled cells of a column; those of the training catalog where it has none here."""
         texts = (row[column].strip() for row in self.rows if isinstance(row.get(column), str))
-        found = [text for text in texts if text not in ("", "[]", "{}")]
-        return found or self.usual.get(column, ())
+        filled = [text for text in texts if text not in ("", "[]", "{}")]
+        return filled or self.usual.get(column, ())
 
 
 def category_format(
@@ -177,29 +177,29 @@ def category_format(
     column = trained.columns.get("category")
     sample.usual.update({column: trained.category_cells} if column else {})
     if catalog.dialect is not None:
-        found = _of_dialect(catalog.dialect, sample, trained, table, options, category_file)
+        format_ = _of_dialect(catalog.dialect, sample, trained, table, options, category_file)
     else:
-        found = _of_table(catalog, sample, trained.columns)
-    name = found.columns[0]
-    if len(found.columns) > 1 or found.codes is not None:
-        return found
-    own = category_objects(table.path, name, options.encoding)
-    objects = {**(trained.category_objects if name == column else {}), **own}
+        format_ = _of_table(catalog, sample, trained.columns)
+    name = format_.columns[0]
+    if len(format_.columns) > 1 or format_.codes is not None:
+        return format_
+    category_values = category_objects(table.path, name, options.encoding)
+    objects = {**(trained.category_objects if name == column else {}), **category_values}
     if not objects:
-        return found
+        return format_
     nested = catalog.dialect is not None and catalog.dialect.category.nested
-    return replace(found, objects=objects, listed="levels" if nested else found.listed)
+    return replace(format_, objects=objects, listed="levels" if nested else format_.listed)
 
 
 def _of_table(catalog: Catalog, sample: _Sample, trained_roles: Mapping[str, Any]) -> CategoryFormat:
     """The columns that the model learned from, else the file's own, else new ones of the former's names."""
     trained = tuple(trained_roles.get("levels", ())), trained_roles.get("category")
-    own = tuple(catalog.columns.levels), catalog.columns.category
-    here = [
+    label_columns = tuple(catalog.columns.levels), catalog.columns.category
+    columns = [
         (levels if set(levels) <= set(sample.names) else (), name if name in sample.names else None)
-        for levels, name in (trained, own)
+        for levels, name in (trained, label_columns)
     ]
-    levels, name = next((pair for pair in (*here, trained) if any(pair)), ((), "category"))
+    levels, name = next((pair for pair in (*columns, trained) if any(pair)), ((), "category"))
     if levels:
         return CategoryFormat(levels, lambda _: ())
     delimiter = trained_roles.get("delimiter")
@@ -260,9 +260,9 @@ def _of_dialect(
     column = existing[0] if existing else known[0].strip("*")
     names, coded = None, category.names is not None and rules.value == "id"
     if category.names is not None and coded:
-        named = category_file is not None
-        home, export = (category_file, None) if named else (table.path.parent, table.path)
-        names = read_category_names(category.names, home, export) or dict(trained.category_codes) or None
+        is_given = category_file is not None
+        source, export = (category_file, None) if is_given else (table.path.parent, table.path)
+        names = read_category_names(category.names, source, export) or dict(trained.category_codes) or None
     elif category.in_document:
         names = xml_category_paths(table, options.encoding)
     separator = rules.separator or category.separator or ""
@@ -301,8 +301,8 @@ def _separator(mark: str | None, cells: Sequence[str]) -> str | None:
 
 def _codes(names: Mapping[str, CategoryPath]) -> dict[CategoryPath, str]:
     """Folded path -> code, with the root of all and without it."""
-    found = {_folded(path[1:]): code for code, path in names.items() if len(path) > 1}
-    return found | {_folded(path): code for code, path in names.items()}
+    codes = {_folded(path[1:]): code for code, path in names.items() if len(path) > 1}
+    return codes | {_folded(path): code for code, path in names.items()}
 
 
 def _root(rules: CategoryRules, cells: Sequence[str]) -> str:

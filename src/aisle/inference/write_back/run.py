@@ -135,8 +135,8 @@ def write_back(
     catalog = read(source, labels=False, like=model, progress=progress, **options)
     check_columns(model, catalog)  # type: ignore[arg-type]
     with progress("classifying", len(catalog)) as advance:
-        found = model.predict_stream(catalog, advance, precision=precision)
-        return write_back_catalog(catalog, found, out, model, every=every, category_file=codes)
+        predictions = model.predict_stream(catalog, advance, precision=precision)
+        return write_back_catalog(catalog, predictions, out, model, every=every, category_file=codes)
 
 
 def write_back_catalog(
@@ -172,17 +172,17 @@ def write_back_catalog(
     else:
         write_predictions(stream, table, titles_of(catalog), None if model is None else model.taxonomy.depth)
     editor = CategoryCells(catalog, log, form)
-    done = rewrite_catalog(catalog, out, editor)
+    result = rewrite_catalog(catalog, out, editor)
     return WriteBackSummary(
         out,
         table,
         form.columns,
         len(log),
         log.decided,
-        done.rows,
-        done.changed,
-        done.malformed,
-        done.unencodable,
+        result.rows,
+        result.changed,
+        result.malformed,
+        result.unencodable,
         tuple(sorted(format_path(category.path) for category in editor.without_code)),
     )
 

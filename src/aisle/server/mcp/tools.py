@@ -66,7 +66,8 @@ class Tools:
             (predictions,) = await predict_all(server, [served], items)
         count_predictions(server, served, predictions)
         results = [
-            result_json(item, [served], [found]) for item, found in zip(items, predictions, strict=True)
+            result_json(item, [served], [predicted])
+            for item, predicted in zip(items, predictions, strict=True)
         ]
         return ClassifyOut.model_validate({"model": served.name, "results": results})
 
@@ -118,11 +119,11 @@ class Tools:
         if not self._slots.acquire(blocking=False):
             raise BusyError(1)
         try:
-            (found,) = explain(served.predictor, [product], node)
+            (explanation,) = explain(served.predictor, [product], node)
         finally:
             self._slots.release()
-        words = [word for word in found.words if is_content_word(word.word)]
-        return ExplanationOut.model_validate(replace(found, words=tuple(words)).to_dict())
+        words = [word for word in explanation.words if is_content_word(word.word)]
+        return ExplanationOut.model_validate(replace(explanation, words=tuple(words)).to_dict())
 
 
 @contextmanager
@@ -146,10 +147,10 @@ def mcp_server(server: Server) -> MCPServer[Any]:
             subscriptions=False,
         )
     logging.getLogger("mcp").setLevel(logging.WARNING)
-    named: dict[str, Callable[..., Any]] = {"classify": tools.classify, "explain": tools.explain}
+    functions: dict[str, Callable[..., Any]] = {"classify": tools.classify, "explain": tools.explain}
     if server.search is not None:
-        named["search"] = tools.search
-    for name, tool in named.items():
+        functions["search"] = tools.search
+    for name, tool in functions.items():
         protocol.add_tool(tool, name=name, title=f"{name.capitalize()} products", annotations=_READS)
     return protocol
 

@@ -104,7 +104,7 @@ async def classify(
     raw = product_list(sent, server.settings.limits.max_products)
     selected = select_models(server, models)
     length = request.headers.get("content-length", "")
-    with_images = bool(files) or any(isinstance(one, dict) and one.get("images") for one in raw)
+    with_images = bool(files) or any(isinstance(value, dict) and value.get("images") for value in raw)
     if not with_images and length.isdecimal() and int(length) < INLINE_BYTES:
         items = server.parser.read(raw, files)
     else:
@@ -113,10 +113,11 @@ async def classify(
     _offer_to_shadow(server, selected[0], items, predictions[0])
     request.state.products, request.state.model = len(items), selected[0].name
     results = [
-        result_json(item, selected, [found[i] for found in predictions]) for i, item in enumerate(items)
+        result_json(item, selected, [predicted[i] for predicted in predictions])
+        for i, item in enumerate(items)
     ]
-    for served, found in zip(selected, predictions, strict=True):
-        count_predictions(server, served, found)
+    for served, predicted in zip(selected, predictions, strict=True):
+        count_predictions(server, served, predicted)
     if conflicts:
         for i, conflict in (await _conflicts(server, selected[0], items)).items():
             results[i]["conflict"] = conflict.to_dict()
@@ -143,10 +144,10 @@ async def predict_all(
     ]
     predictions: list[Predictions] = []
     for future in futures:
-        found: list[Any] = [None] * len(items)
+        results: list[Any] = [None] * len(items)
         for i, prediction in zip(good, await asyncio.wrap_future(future), strict=True):
-            found[i] = prediction
-        predictions.append(found)
+            results[i] = prediction
+        predictions.append(results)
     return predictions
 
 
@@ -159,12 +160,12 @@ async def _conflicts(
     # Never refused as busy: the request has waited already.
     future = server.batcher.submit(served.predict, parts, max_wait_s=math.inf)
     predictions = iter(await asyncio.wrap_future(future))
-    found = {}
+    conflicts = {}
     for i in (i for i, pair in pairs.items() if pair):
         text, image = next(predictions), next(predictions)
         if isinstance(text, Prediction) and isinstance(image, Prediction):
-            found[i] = find_conflict(text, image)
-    return {i: conflict for i, conflict in found.items() if conflict is not None}
+            conflicts[i] = find_conflict(text, image)
+    return {i: conflict for i, conflict in conflicts.items() if conflict is not None}
 
 
 def result_json(item: ParsedItem, models: Sequence[ServedModel], predictions: Predictions) -> dict[str, Any]:
@@ -174,16 +175,20 @@ def result_json(item: ParsedItem, models: Sequence[ServedModel], predictions: Pr
     try:
         if item.error:
             raise item.error
-        found = [prediction_json(one, item.problems) for one in predictions if one is not None]
-        result["prediction"] = found[0]
+        results = [
+            prediction_json(prediction, item.problems) for prediction in predictions if prediction is not None
+        ]
+        result["prediction"] = results[0]
         if isinstance(predictions[0], Prediction):
             result["unsure"] = unsure_reason(predictions[0])
         if item.product is not None:
             result["images_read"] = models[0].images_read(item.product)
             result["missing_images"] = [missing.to_dict() for missing in item.missing]
-            result["token"] = suggestion_token(item.product.fields, item.image_keys, found[0]["best_id"])
+            result["token"] = suggestion_token(item.product.fields, item.image_keys, results[0]["best_id"])
         if len(models) > 1:
-            result["models"] = {served.name: one for served, one in zip(models, found, strict=True)}
+            result["models"] = {
+                served.name: prediction for served, prediction in zip(models, results, strict=True)
+            }
     except ItemError as error:
         result["error"] = {"code": error.code, "message": str(error)}
     except FailedPredictionError:
@@ -233,17 +238,17 @@ async def suggest(
     (prediction,) = await asyncio.wrap_future(predicting)
     if any(isinstance(row, FailedPredictionError) for row in (*logp, prediction)):
         raise ApiError(422, "model_failed", "the model failed on this title; the server's log says why")
-    found = served.suggester.categories(query, logp, served.taxonomy, sent.count)
-    likely = found[0].confidence >= MIN_CONFIDENCE
+    ranked = served.suggester.categories(query, logp, served.taxonomy, sent.count)
+    likely = ranked[0].confidence >= MIN_CONFIDENCE
     unsure = None if query.completed and likely else unsure_reason(prediction)
     suggestions = [
         {
-            "id": served.taxonomy.nodes[one.node].id,
-            "path": list(served.taxonomy.nodes[one.node].path),
-            "confidence": round(one.confidence, 6),
-            "reason": one.reason if unsure is None else "a guess",
+            "id": served.taxonomy.nodes[suggestion.node].id,
+            "path": list(served.taxonomy.nodes[suggestion.node].path),
+            "confidence": round(suggestion.confidence, 6),
+            "reason": suggestion.reason if unsure is None else "a guess",
         }
-        for one in found
+        for suggestion in ranked
     ]
     token = suggestion_token({**fields, "title": title}, (), suggestions[0]["id"])
     answer = {"completed": query.completed, "unsure": unsure, "token": token, "suggestions": suggestions}

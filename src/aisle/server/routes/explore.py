@@ -77,7 +77,7 @@ def products(
         path = tree.nodes[node].path
         ids = [one.id for one in tree.nodes if one.path[: len(path)] == path]
     rows, total = feedback.latest(server.store, ids, limit)
-    found = [
+    product_rows = [
         {
             "id": row["product_id"],
             "title": row["fields"].get("title", ""),
@@ -86,7 +86,7 @@ def products(
         }
         for row in rows
     ]
-    return json_response({"products": found, "total": total})
+    return json_response({"products": product_rows, "total": total})
 
 
 @router.get("/v1/products/{product_id:path}", summary="One product", response_model=ProductOut)
@@ -138,10 +138,10 @@ def acceptance(
 @router.get("/v1/report", summary="The evaluation report as JSON")
 def report(server: ServerDep, key: Seller, model: ModelName = None) -> Response:
     """What `aisle train` or `aisle evaluate` measured of this model."""
-    found = server.registry.state.get(model).evaluation
-    if not found:
+    evaluation = server.registry.state.get(model).evaluation
+    if not evaluation:
         raise _no_report()
-    return json_response(dict(found))
+    return json_response(dict(evaluation))
 
 
 @router.get("/v1/report.html", summary="The evaluation report as a page", response_class=Response)

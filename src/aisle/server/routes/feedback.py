@@ -44,7 +44,7 @@ def feedback(
     if how == "accepted" and sent.token is None:
         message = "an accepted suggestion needs the `token` that came with it; else send `how`: chosen"
         raise ApiError(422, "token_missing", message)
-    images, missing_images = thumbnails(product.images), [one.to_dict() for one in missing]
+    images, missing_images = thumbnails(product.images), [image.to_dict() for image in missing]
     event = feedback_store.FeedbackEvent(
         person=clean(sent.person or key.person),
         role=key.role,
@@ -55,7 +55,7 @@ def feedback(
         how=how,
         model=served.name,
         model_id=clean(sent.model_id or served.model_id),
-        suggested=[(clean(one.id), one.confidence) for one in sent.suggested],
+        suggested=[(clean(image.id), image.confidence) for image in sent.suggested],
         images=list(images),
         missing_images=missing_images,
         request_key=clean(idempotency_key) if idempotency_key else None,
@@ -82,11 +82,13 @@ def find_category(served: ServedModel, chosen: str) -> Node:
         ApiError: It is not in the tree.
     """
     tree = served.taxonomy
-    found = tree.find(chosen)
-    if found is None:
-        found = tree.find(tuple(part.strip() for part in chosen.split(DELIMITER.strip())))
-    if found is None:
-        shown = clean(chosen)[:200]
-        near = tree.did_you_mean(shown) if len(tree) <= 2000 else ""
-        raise ApiError(422, "no_such_category", f"{shown!r} is not in the tree of {served.name}.{near}")
-    return tree.nodes[found]
+    node = tree.find(chosen)
+    if node is None:
+        node = tree.find(tuple(part.strip() for part in chosen.split(DELIMITER.strip())))
+    if node is None:
+        cleaned = clean(chosen)[:200]
+        suggestion = tree.did_you_mean(cleaned) if len(tree) <= 2000 else ""
+        raise ApiError(
+            422, "no_such_category", f"{cleaned!r} is not in the tree of {served.name}.{suggestion}"
+        )
+    return tree.nodes[node]

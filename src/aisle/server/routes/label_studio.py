@@ -62,7 +62,7 @@ async def predict(request: Request, server: ServerDep, key: Seller) -> Response:
     items = await run_in_threadpool(_parse, server, tasks)
     (predictions,) = await predict_all(server, [served], items)
     count_predictions(server, served, predictions)
-    results = [_result(one, control, served) for one in predictions]
+    results = [_result(prediction, control, served) for prediction in predictions]
     return json_response({"results": results, "model_version": served.model_id})
 
 
@@ -95,7 +95,7 @@ async def webhook(request: Request, server: ServerDep, key: Seller) -> Response:
         model_id=served.model_id,
         suggested=[],
         images=list(images),
-        missing_images=[one.to_dict() for one in item.missing],
+        missing_images=[image.to_dict() for image in item.missing],
         request_key=f"label-studio {annotation.get('id')} {annotation.get('updated_at')}"[:200],
     )
     feedback_id, repeated = await run_in_threadpool(feedback_store.add, server.store, event, images)

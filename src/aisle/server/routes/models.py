@@ -141,8 +141,8 @@ def rollback(server: ServerDep, key: Admin) -> Response:
 
 
 def _bad_folder(error: Exception) -> ApiError:
-    why = error.strerror if isinstance(error, OSError) else None
-    return ApiError(422, "bad_folder", f"this folder cannot be read: {why or 'it is no path'}")
+    reason = error.strerror if isinstance(error, OSError) else None
+    return ApiError(422, "bad_folder", f"this folder cannot be read: {reason or 'it is no path'}")
 
 
 def _models_response(state: RegistryState, **more: Any) -> Response:

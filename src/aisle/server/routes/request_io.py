@@ -115,8 +115,8 @@ def select_models(server: Server, names: str | None) -> list[ServedModel]:
         ApiError: There is no model of a name.
     """
     state = server.registry.state
-    given = dict.fromkeys((names or "").split(","))
-    return [state.get(name.strip()) for name in given if name.strip()] or [state.get()]
+    requested = dict.fromkeys((names or "").split(","))
+    return [state.get(name.strip()) for name in requested if name.strip()] or [state.get()]
 
 
 def check_item_id(item_id: int) -> None:

@@ -59,7 +59,9 @@ async def enqueue(
     items = await run_in_threadpool(server.parser.read, raw, files)
     (predictions,) = await predict_all(server, [served], items)
     count_predictions(server, served, predictions)
-    results = [result_json(item, [served], [one]) for item, one in zip(items, predictions, strict=True)]
+    results = [
+        result_json(item, [served], [prediction]) for item, prediction in zip(items, predictions, strict=True)
+    ]
     arguments = (server, served.name, key, items, predictions, include_accepted)
     ids = await run_in_threadpool(enqueue_items, *arguments)
     for i, review_id in ids.items():
@@ -119,7 +121,7 @@ def accept(sent: AcceptIn, server: ServerDep, key: Reviewer) -> Response:
     `aisle serve --batch-min-confidence` are never accepted. Without `confirm` nothing is stored: the
     response says what could be. Stored as `batch`, which is no evidence that first suggestions are right."""
     floor = max(server.settings.batch_min_confidence, sent.min_confidence or 0.0)
-    done = []
+    accepted = []
     for item_id in dict.fromkeys(sent.ids):
         entry: dict[str, Any] = {"id": item_id, "confidence": None, "feedback": None, "error": None}
         try:
@@ -138,8 +140,8 @@ def accept(sent: AcceptIn, server: ServerDep, key: Reviewer) -> Response:
                 reviews.check(server.store, item_id, key.person)
         except ApiError as error:
             entry["error"] = {"code": error.code, "message": str(error)}
-        done.append(entry)
-    return json_response({"items": done, "confirmed": sent.confirm, "min_confidence": floor})
+        accepted.append(entry)
+    return json_response({"items": accepted, "confirmed": sent.confirm, "min_confidence": floor})
 
 
 @router.post("/v1/review/items/{item_id}/skip", summary="Skip an item", status_code=204)
@@ -188,9 +190,13 @@ def _event(
     served = state.models.get(row["model"]) or state.get()
     node = find_category(served, chosen)
     first = prediction["best_id"]
-    others = [one for one in prediction["alternatives"] if one["path"] != prediction["best"]]
+    others = [
+        alternative for alternative in prediction["alternatives"] if alternative["path"] != prediction["best"]
+    ]
     suggested = [(first, prediction["confidence"][-1])]
-    suggested += [(_category_id(served, one["path"]), one["confidence"]) for one in others]
+    suggested += [
+        (_category_id(served, alternative["path"]), alternative["confidence"]) for alternative in others
+    ]
     return feedback.FeedbackEvent(
         person=key.person,
         role=key.role,

@@ -66,14 +66,21 @@ def rules_rollback(server: ServerDep, key: Admin) -> Response:
 
 
 def _rules_json(rules: Ruleset | None, state: RegistryState) -> dict[str, Any]:
-    own = state.rules is None
+    is_bundled = state.rules is None
     if rules is None:
-        return {"version": None, "text": "", "lists": {}, "rules": 0, "expired": [], "saved_with_model": own}
+        return {
+            "version": None,
+            "text": "",
+            "lists": {},
+            "rules": 0,
+            "expired": [],
+            "saved_with_model": is_bundled,
+        }
     return {
         "version": rules.digest,
         "text": rules.text,
         "lists": {name: list(entries) for name, entries in rules.lists.items()},
         "rules": len(rules.rules),
         "expired": rules.expired,
-        "saved_with_model": own,
+        "saved_with_model": is_bundled,
     }

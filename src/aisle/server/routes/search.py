@@ -38,7 +38,7 @@ def find(server: Server, sent: SearchIn) -> dict[str, Any]:
         product_id = clean(sent.more_like)
         if service.get(product_id) is None:
             raise ApiError(404, "no_such_product", f"the index has no product {product_id!r}")
-        found = service.more_like(product_id, sent.count, where)
+        hits = service.more_like(product_id, sent.count, where)
     else:
         words = clean(sent.query).strip()
         if not words and not sent.images:
@@ -50,11 +50,11 @@ def find(server: Server, sent: SearchIn) -> dict[str, Any]:
             raise ApiError(422, error.code, str(error)) from error
         if missing and not words and not parsed.images:
             raise ApiError(422, "bad_image", str(missing[0]))
-        missing_images = [one.to_dict() for one in missing]
+        missing_images = [image.to_dict() for image in missing]
         product = Product("query", {service.index.text_field: words} if words else {}, parsed.images)
-        found = service.search(product, sent.count, where)
+        hits = service.search(product, sent.count, where)
     total = service.count(where)
-    return {"products": found, "total": total, "missing_images": missing_images}
+    return {"products": hits, "total": total, "missing_images": missing_images}
 
 
 @router.get("/v1/search/images/{product_id:path}", summary="A hit's thumbnail", response_class=Response)

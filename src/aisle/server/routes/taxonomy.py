@@ -41,14 +41,14 @@ def taxonomy(
     if if_none_match and tag in if_none_match:
         return Response(status_code=304, headers=headers)
     nodes = _select(served, parent, q)
-    found = {
+    response = {
         "model": served.name,
         "model_id": served.model_id,
         "fingerprint": served.taxonomy.fingerprint,
         "total": len(nodes),
         "nodes": [_node_json(served, i) for i in nodes[:limit]],
     }
-    return json_response(found, headers)
+    return json_response(response, headers)
 
 
 def _select(served: ServedModel, parent: str | None, q: str | None) -> list[int]:
@@ -71,8 +71,8 @@ def _select(served: ServedModel, parent: str | None, q: str | None) -> list[int]
 
 def _rank(path: tuple[str, ...], words: list[str]) -> tuple[int, int, int] | None:
     """Sort key: words that begin words of the name, then levels with words, then depth; None: no match."""
-    whole, name = " ".join(path).casefold(), path[-1].casefold()
-    if not all(word in whole for word in words):
+    full_path, name = " ".join(path).casefold(), path[-1].casefold()
+    if not all(word in full_path for word in words):
         return None
     starts = sum(any(part.startswith(word) for part in name.split()) for word in words)
     levels = sum(any(word in part.casefold() for word in words) for part in path)

@@ -195,5 +195,5 @@ _ERRORS = {
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI responses of a route's errors, including those that every route may have."""
-    found = sorted({400, 401, 403, 408, 413, 422, 429, 503, *statuses})
-    return {status: {"model": ErrorResponse, "description": _ERRORS[status]} for status in found}
+    codes = sorted({400, 401, 403, 408, 413, 422, 429, 503, *statuses})
+    return {status: {"model": ErrorResponse, "description": _ERRORS[status]} for status in codes}

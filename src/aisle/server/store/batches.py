@@ -50,10 +50,10 @@ def get(store: ServerStore, batch_id: str, person: str | None = None) -> dict[st
         ApiError: There is none, or it is another person's.
     """
     with store.read() as connection:
-        found = connection.execute(sa.select(batches).where(batches.c.id == batch_id)).first()
-    if found is None or person not in (None, found.person):
+        row = connection.execute(sa.select(batches).where(batches.c.id == batch_id)).first()
+    if row is None or person not in (None, row.person):
         raise ApiError(404, "no_such_batch", f"there is no file {batch_id}")
-    return dict(found._mapping)
+    return dict(row._mapping)
 
 
 def ids(store: ServerStore) -> set[str]:

@@ -157,8 +157,8 @@ class ServerStore:
                 else:
                     command.upgrade(config, "head")
             except CommandError as error:
-                why = "it was written by a newer Aisle; upgrade this one"
-                raise StoreError(f"store {self.shown}: {why} ({error})") from error
+                reason = "it was written by a newer Aisle; upgrade this one"
+                raise StoreError(f"store {self.shown}: {reason} ({error})") from error
 
 
 class _Connect:
@@ -195,10 +195,10 @@ class _OpenFiles:
             StoreLostError: One was deleted or replaced.
         """
         for file, inode in zip(self._paths, self._inodes, strict=True):
-            found = _inode(file)
-            if inode is not None and found != inode:
-                what = "was deleted" if found is None else "was replaced by another file"
-                raise StoreLostError(f"{file} {what} while it was open: what is written now would be lost")
+            current = _inode(file)
+            if inode is not None and current != inode:
+                change = "was deleted" if current is None else "was replaced by another file"
+                raise StoreLostError(f"{file} {change} while it was open: what is written now would be lost")
 
     def close(self) -> None:
         """Close the connection."""
@@ -207,10 +207,10 @@ class _OpenFiles:
 
 def _inode(file: Path) -> tuple[int, int] | None:
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def now() -> int:

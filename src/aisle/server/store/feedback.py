@@ -123,13 +123,13 @@ def find_repeated(connection: sa.Connection, event: FeedbackEvent) -> int | None
         return None
     same = (feedback.c.person == event.person) & (feedback.c.request_key == event.request_key)
     columns = (feedback.c.id, feedback.c.product_id, feedback.c.chosen_id)
-    found = connection.execute(sa.select(*columns).where(same)).first()
-    if found is None:
+    row = connection.execute(sa.select(*columns).where(same)).first()
+    if row is None:
         return None
-    if (found.product_id, found.chosen_id) != (event.product_id, event.chosen_id):
-        message = f"this Idempotency-Key was used for feedback {found.id}, which says something else"
+    if (row.product_id, row.chosen_id) != (event.product_id, event.chosen_id):
+        message = f"this Idempotency-Key was used for feedback {row.id}, which says something else"
         raise ApiError(409, "key_reused", message)
-    return found.id
+    return row.id
 
 
 def insert(connection: sa.Connection, event: FeedbackEvent) -> int:
@@ -144,15 +144,15 @@ def undo(store: ServerStore, feedback_id: int, person: str) -> None:
     Raises:
         ApiError: This person has no such feedback, or it decided an item of the review queue.
     """
-    own = (feedback.c.id == feedback_id) & (feedback.c.person == person)
+    condition = (feedback.c.id == feedback_id) & (feedback.c.person == person)
     with store.begin() as connection:
-        found = connection.execute(sa.select(feedback.c.review_id).where(own)).first()
-        if found is None:
+        row = connection.execute(sa.select(feedback.c.review_id).where(condition)).first()
+        if row is None:
             raise ApiError(404, "no_such_feedback", f"you gave no feedback {feedback_id}")
-        if found.review_id is not None:
-            message = f"feedback {feedback_id} decided item {found.review_id} of the queue: undo it there"
+        if row.review_id is not None:
+            message = f"feedback {feedback_id} decided item {row.review_id} of the queue: undo it there"
             raise ApiError(409, "of_review", message)
-        connection.execute(feedback.update().where(own).values(undone=True))
+        connection.execute(feedback.update().where(condition).values(undone=True))
 
 
 def add_images(store: ServerStore, connection: sa.Connection, images: Mapping[str, bytes]) -> None:

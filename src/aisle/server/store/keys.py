@@ -163,14 +163,14 @@ class ApiKeyCache:
     def _read(self, attempted: threading.Event) -> None:
         """Until the store responds."""
         while not self._closed.is_set():
-            began = self.clock()
+            start = self.clock()
             try:
-                found = list_keys(self.store, forgotten=True)
+                keys = list_keys(self.store, forgotten=True)
             except StoreError as error:
                 self._failed(attempted, error)
                 self._closed.wait(_RETRY)
             else:
-                self._update(found, began)
+                self._update(keys, start)
                 break
         attempted.set()
 
@@ -180,12 +180,12 @@ class ApiKeyCache:
                 self._error = error
         attempted.set()
 
-    def _update(self, found: list[ApiKey], began: float) -> None:
+    def _update(self, keys: list[ApiKey], start: float) -> None:
         with self._lock:
-            self._revoked.update(key.id for key in found if key.revoked is not None)
-            self.ever_used = self.ever_used or bool(found)
-            self._keys = {key.id: key for key in found if key.id not in self._revoked}
-            self._read_at, self._error, self._reading = began, None, None
+            self._revoked.update(key.id for key in keys if key.revoked is not None)
+            self.ever_used = self.ever_used or bool(keys)
+            self._keys = {key.id: key for key in keys if key.id not in self._revoked}
+            self._read_at, self._error, self._reading = start, None, None
 
     def close(self) -> None:
         """Stop reading."""
@@ -200,9 +200,9 @@ class ApiKeyCache:
         """The valid key of this secret."""
         prefix, _, rest = secret.partition("_")
         key_id, _, random = rest.partition("_")
-        found = self._keys.get(key_id) if prefix == "aisle" else None
-        right = hmac.compare_digest(_hash(random), found.hash if found else _hash(""))
-        return found if found and right else None
+        key = self._keys.get(key_id) if prefix == "aisle" else None
+        right = hmac.compare_digest(_hash(random), key.hash if key else _hash(""))
+        return key if key and right else None
 
 
 def _hash(secret: str) -> str:

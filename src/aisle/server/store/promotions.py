@@ -82,10 +82,10 @@ def add_shadow_rows(store: ServerStore, rows: list[dict[str, Any]]) -> None:
 
 def shadow_summary(store: ServerStore, model_id: str, live_model_id: str) -> dict[str, Any]:
     """How often a shadow agreed with the live model, and how their decisions compare."""
-    both = (shadows.c.model_id == model_id) & (shadows.c.live_model_id == live_model_id)
+    condition = (shadows.c.model_id == model_id) & (shadows.c.live_model_id == live_model_id)
     same = (shadows.c.best_id == shadows.c.live_best_id).label("same")
     columns = (shadows.c.live_decision, shadows.c.decision, same)
-    query = sa.select(*columns, sa.func.count()).where(both).group_by(*columns)
+    query = sa.select(*columns, sa.func.count()).where(condition).group_by(*columns)
     total = agreed = 0
     decisions: dict[str, int] = {}
     with store.read() as connection:

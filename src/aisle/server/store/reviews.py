@@ -110,9 +110,9 @@ def renew(store: ServerStore, person: str, ids: Sequence[int], minutes: int = LE
     """
     with store.begin() as connection:
         query = sa.select(reviews.c.id).where(reviews.c.id.in_(ids), *_available(person))
-        held = set(connection.scalars(query.with_for_update(skip_locked=True)))
-        _lease(connection, held, person, minutes)
-    return [item_id for item_id in dict.fromkeys(ids) if item_id in held]
+        renewed = set(connection.scalars(query.with_for_update(skip_locked=True)))
+        _lease(connection, renewed, person, minutes)
+    return [item_id for item_id in dict.fromkeys(ids) if item_id in renewed]
 
 
 def _available(person: str) -> tuple[Any, ...]:
@@ -316,10 +316,10 @@ def _double_decisions(connection: sa.Connection) -> list[list[str]]:
     query = sa.select(feedback.c.review_id, feedback.c.chosen_id).where(
         feedback.c.review_id.in_(several), ~feedback.c.undone, feedback.c.how != "batch"
     )
-    found: dict[int, list[str]] = defaultdict(list)
+    paths: dict[int, list[str]] = defaultdict(list)
     for item_id, chosen in connection.execute(query.order_by(feedback.c.id)):
-        found[item_id].append(chosen)
-    return list(found.values())
+        paths[item_id].append(chosen)
+    return list(paths.values())
 
 
 def by_day(store: ServerStore, days: int, model: str | None = None) -> list[dict[str, Any]]:
@@ -329,13 +329,13 @@ def by_day(store: ServerStore, days: int, model: str | None = None) -> list[dict
     query = query.where(~feedback.c.undone, feedback.c.at >= now() - days * _DAY)
     if model is not None:
         query = query.where(feedback.c.model == model)
-    found: dict[int, Counter[str]] = defaultdict(Counter)
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
     with store.read() as connection:
         for number, how, count in connection.execute(query.group_by(day, feedback.c.how)):
-            found[number][how] += count
+            counts[number][how] += count
     return [
         {"day": number * _DAY, **{how: tally[how] for how in HOW}, "acceptance": acceptance(tally)}
-        for number, tally in sorted(found.items())
+        for number, tally in sorted(counts.items())
     ]
 
 

@@ -32,12 +32,12 @@ def parse_tree(text: str, path: Path) -> Parsed:
         TaxonomyError: the text holds no tree.
     """
     start = text.lstrip()[:1]
-    ending = path.suffix.lower()
-    if ending == ".json" or start in ("{", "["):
+    suffix = path.suffix.lower()
+    if suffix == ".json" or start in ("{", "["):
         return json_entries(json.loads(text))
     if start == "<":
         return xml_entries(text)
-    if ending in (".csv", ".tsv", ".tab") or _is_table(text):
+    if suffix in (".csv", ".tsv", ".tab") or _is_table(text):
         return table_entries(csv_rows(text))
     return text_entries(text)
 
@@ -52,8 +52,8 @@ def _is_table(text: str) -> bool:
             header, *body = list(csv.reader(lines, delimiter=delimiter))
         except csv.Error:
             continue
-        named = all(re.fullmatch(r"\W*[A-Za-z][\w .()-]{0,40}\W*", name.strip()) for name in header)
-        if len(header) > 1 and named and sum(len(row) == len(header) for row in body) >= 0.9 * len(body):
+        has_header = all(re.fullmatch(r"\W*[A-Za-z][\w .()-]{0,40}\W*", name.strip()) for name in header)
+        if len(header) > 1 and has_header and sum(len(row) == len(header) for row in body) >= 0.9 * len(body):
             known = {"id", "code", "category_id", "categoryid", "name", "title", "parent", "category", "path"}
             if known & {name.strip().casefold() for name in header} or len(header) > 3:
                 return True

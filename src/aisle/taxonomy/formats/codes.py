@@ -28,8 +28,8 @@ class CodeScheme(NamedTuple):
 
 def plain_code(text: str) -> str:
     """A code without spaces, dots and dashes; an IRDI's code: `0173-1#01-AAA123#005` is `AAA123`."""
-    if found := re.fullmatch(r"\d{4}-\d+#\d\d-(\w+)#\d+", text.strip()):
-        return found[1]
+    if match := re.fullmatch(r"\d{4}-\d+#\d\d-(\w+)#\d+", text.strip()):
+        return match[1]
     return re.sub(r"[\s.\-–]+", "", text.strip())
 
 
@@ -40,14 +40,14 @@ def find_scheme(codes: Sequence[str], header: str = "") -> CodeScheme | None:
         codes: as in the file.
         header: the folded name of their column, which tells UNSPSC from eCl@ss.
     """
-    given = [code.strip() for code in codes if code.strip() and not is_section(code)]
-    if len(set(given)) < _FEWEST:
+    stripped = [code.strip() for code in codes if code.strip() and not is_section(code)]
+    if len(set(stripped)) < _FEWEST:
         return None
-    plain = {code: plain_code(code) for code in given}
+    plain = {code: plain_code(code) for code in stripped}
     digits = [text for text in plain.values() if text.isdecimal()]
-    if len(digits) >= _SHARE * len(given):
+    if len(digits) >= _SHARE * len(stripped):
         return _pairs_with_zeros(plain, header) or _prefixes(plain, header)
-    return _outline(given)
+    return _outline(stripped)
 
 
 def _pairs_with_zeros(plain: Mapping[str, str], header: str) -> CodeScheme | None:
@@ -64,10 +64,12 @@ def _pairs_with_zeros(plain: Mapping[str, str], header: str) -> CodeScheme | Non
                 return by_plain[above]
         return ""
 
-    found = {code: parent(text) for code, text in plain.items()}
-    if not _mostly_nested(found):
+    parents = {code: parent(text) for code, text in plain.items()}
+    if not _mostly_nested(parents):
         return None
-    return CodeScheme("eCl@ss" if "eclass" in header or header in ("codedname", "idcc") else "UNSPSC", found)
+    return CodeScheme(
+        "eCl@ss" if "eclass" in header or header in ("codedname", "idcc") else "UNSPSC", parents
+    )
 
 
 def _prefixes(plain: Mapping[str, str], header: str) -> CodeScheme | None:
@@ -85,10 +87,10 @@ def _prefixes(plain: Mapping[str, str], header: str) -> CodeScheme | None:
                 return by_plain[text[:stop]]
         return ""
 
-    found = {code: parent(text) if text.isdecimal() else "" for code, text in plain.items()}
-    if not _mostly_nested(found):
+    parents = {code: parent(text) if text.isdecimal() else "" for code, text in plain.items()}
+    if not _mostly_nested(parents):
         return None
-    return CodeScheme(_kind_of_prefixes(plain, header), found, wrong)
+    return CodeScheme(_kind_of_prefixes(plain, header), parents, wrong)
 
 
 def _kind_of_prefixes(plain: Mapping[str, str], header: str) -> str:
@@ -104,13 +106,13 @@ def _kind_of_prefixes(plain: Mapping[str, str], header: str) -> str:
 def _check_digits(plain: Mapping[str, str]) -> tuple[set[str], tuple[str, ...]]:
     """Codes that end in a check digit: those of the greatest, odd length, if nearly all of them verify."""
     longest = max((len(text) for text in plain.values() if text.isdecimal()), default=0)
-    ending = {code: text for code, text in plain.items() if len(text) == longest and text.isdecimal()}
-    if longest % 2 == 0 or len(ending) < 2 * _FEWEST:
+    numeric = {code: text for code, text in plain.items() if len(text) == longest and text.isdecimal()}
+    if longest % 2 == 0 or len(numeric) < 2 * _FEWEST:
         return set(), ()
     for check in CHECKS.values():
-        wrong = [code for code, text in ending.items() if check(text[:-1]) != text[-1]]
-        if len(wrong) <= (1 - _SHARE) * len(ending):
-            return set(ending.values()), tuple(wrong)
+        wrong = [code for code, text in numeric.items() if check(text[:-1]) != text[-1]]
+        if len(wrong) <= (1 - _SHARE) * len(numeric):
+            return set(numeric.values()), tuple(wrong)
     return set(), ()
 
 
@@ -149,8 +151,8 @@ def _outline(codes: Sequence[str]) -> CodeScheme | None:
                 return above
         return ""
 
-    found = {code: parent(code) for code in codes}
-    return CodeScheme("outline numbers", found) if _mostly_nested(found) else None
+    parents = {code: parent(code) for code in codes}
+    return CodeScheme("outline numbers", parents) if _mostly_nested(parents) else None
 
 
 def _mostly_nested(parents: Mapping[str, str]) -> bool:

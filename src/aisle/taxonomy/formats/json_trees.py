@@ -57,10 +57,10 @@ def json_entries(data: Any) -> Parsed:
         kind = "WooCommerce categories" if all("slug" in item for item in objects) else "parents by id"
         return Parsed(kind, without_technical_root(list(_by_parent(objects))))
     counter = iter(range(1, 10**9))
-    found = [entry for item in items for entry in _node(item, (), counter)]
+    entries = [entry for item in items for entry in _node(item, (), counter)]
     if any("children_data" in item for item in objects):
-        return Parsed("Magento categories", without_technical_root(found))
-    return Parsed("nested categories", found)
+        return Parsed("Magento categories", without_technical_root(entries))
+    return Parsed("nested categories", entries)
 
 
 def _items(data: Any) -> list[Any]:
@@ -86,7 +86,7 @@ def _gpc(items: list[Any], above: tuple[str | None, ...], counter: Iterator[int]
             continue
         path = (*above, item.get("Title"))
         below = item.get("Childs") or []
-        names = tuple(str(one.get("Title")) for one in below if int(one.get("Level", 0)) > _GPC_BRICK)
+        names = tuple(str(node.get("Title")) for node in below if int(node.get("Level", 0)) > _GPC_BRICK)
         yield Entry(next(counter), str(item.get("Code", "")), path, attributes=names)
         yield from _gpc(below, path, counter)
 
@@ -96,8 +96,11 @@ def _shopify(verticals: list[Any]) -> Iterator[Entry]:
     for vertical in verticals:
         for item in vertical.get("categories", []):
             path = tuple(str(item.get("full_name") or item.get("name")).split(" > "))
-            given = item.get("attributes") or []
-            attributes = tuple(str(one.get("name") if isinstance(one, dict) else one) for one in given)
+            listed = item.get("attributes") or []
+            attributes = tuple(
+                str(attribute.get("name") if isinstance(attribute, dict) else attribute)
+                for attribute in listed
+            )
             node_id = str(item["id"])
             short = node_id.rsplit("/", 1)[-1]
             yield Entry(
@@ -145,7 +148,7 @@ def _node(item: Any, above: tuple[str | None, ...], counter: Iterator[int]) -> I
 
 def _full_path(item: Mapping[str, Any]) -> tuple[str | None, ...] | None:
     """The path of an object: `path`, a list of objects (Best Buy), or `full_name`."""
-    whole = _value(item, _PATH)
-    if isinstance(whole, list):
-        return tuple(part.get("name") if isinstance(part, dict) else str(part) for part in whole)
-    return tuple(whole.split(" > ")) if isinstance(whole, str) else None
+    full_path = _value(item, _PATH)
+    if isinstance(full_path, list):
+        return tuple(part.get("name") if isinstance(part, dict) else str(part) for part in full_path)
+    return tuple(full_path.split(" > ")) if isinstance(full_path, str) else None

@@ -116,11 +116,11 @@ def object_rows(items: list[Mapping[str, object]]) -> CategoryRows:
 
 
 def _flat(item: Mapping[str, object], prefix: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for key, value in item.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
-            found |= _flat({str(k): v for k, v in value.items()}, f"{name}-")
+            fields |= _flat({str(k): v for k, v in value.items()}, f"{name}-")
         elif value is not None and not isinstance(value, list):
-            found[name] = str(value)
-    return found
+            fields[name] = str(value)
+    return fields

@@ -73,14 +73,16 @@ def table_entries(table: CategoryRows) -> Parsed:
         found = read(table, columns)
         if found is not None:
             return found
-    whole = columns.name if columns.path is None else columns.path
-    if whole is None:
+    path_column = columns.name if columns.path is None else columns.path
+    if path_column is None:
         raise TaxonomyError(
             f"no column named path, level1 …, name and parent_id, or code and title; the file has: "
             f"{', '.join(table.header)}"
         )
-    split = path_splitter([row[whole] for _, row in table.body])
-    return Parsed(_kind(table), [_entry(table, columns, n, row, split(row[whole])) for n, row in table.body])
+    split = path_splitter([row[path_column] for _, row in table.body])
+    return Parsed(
+        _kind(table), [_entry(table, columns, n, row, split(row[path_column])) for n, row in table.body]
+    )
 
 
 def _columns(table: CategoryRows) -> _Columns:
@@ -94,8 +96,8 @@ def _columns(table: CategoryRows) -> _Columns:
 
 
 def _is_id_path(cells: Sequence[str]) -> bool:
-    given = [cell for cell in cells if cell]
-    return bool(given) and all(re.fullmatch(r"\d+(?:[/,]\d+)*", cell) for cell in given)
+    filled = [cell for cell in cells if cell]
+    return bool(filled) and all(re.fullmatch(r"\d+(?:[/,]\d+)*", cell) for cell in filled)
 
 
 def _kind(table: CategoryRows) -> str:
@@ -113,13 +115,15 @@ def _entry(
     return Entry(n, node_id, path, assignable, _other_names(table, row, columns.name))
 
 
-def _other_names(table: CategoryRows, row: list[str], own: int | None) -> tuple[str, ...]:
+def _other_names(table: CategoryRows, row: list[str], name_column: int | None) -> tuple[str, ...]:
     """Names in other languages, and synonyms."""
-    found = [row[k].strip() for k, name in enumerate(table.header) if k != own and _LOCALE.match(name)]
+    names = [
+        row[k].strip() for k, name in enumerate(table.header) if k != name_column and _LOCALE.match(name)
+    ]
     for k, name in enumerate(table.folded):
         if name in _SYNONYMS:
-            found += [part.strip() for part in re.split(r"[;,|]", row[k])]
-    return tuple(name for name in found if name)
+            names += [part.strip() for part in re.split(r"[;,|]", row[k])]
+    return tuple(name for name in names if name)
 
 
 # -- code and title per level ------------------------------------------------------------------
@@ -174,14 +178,14 @@ def _by_parent(table: CategoryRows, columns: _Columns) -> Parsed | None:
     key = _referred(table, columns, parents)
     if key is None:
         return None
-    own = table.cells(key)
+    ids = table.cells(key)
     first: dict[str, int] = {}
-    for k, text in enumerate(own):
+    for k, text in enumerate(ids):
         first.setdefault(text, k)
     names = [text or None for text in table.cells(columns.name)]
     sections = {text for text in parents if text not in first and is_section(text)}
-    lines = {k: (names[k], "" if parents[k] in sections else parents[k]) for k in range(len(own))}
-    above = {own[k]: (name, parent) for k, (name, parent) in lines.items() if first[own[k]] == k}
+    lines = {k: (names[k], "" if parents[k] in sections else parents[k]) for k in range(len(ids))}
+    above = {ids[k]: (name, parent) for k, (name, parent) in lines.items() if first[ids[k]] == k}
     entries, problems = [], []
     for k, (n, row) in enumerate(table.body):
         parent = lines[k][1]
@@ -201,13 +205,13 @@ def _root(cell: str) -> str:
 def _referred(table: CategoryRows, columns: _Columns, parents: Sequence[str]) -> int | None:
     """The column that parents refer to: the one that holds most of them."""
     options = [columns.id, *(table.column(name) for name in _REFERENCES)]
-    asked = {parent for parent in parents if parent}
-    best, most = columns.id, -1
+    referenced = {parent for parent in parents if parent}
+    best, best_count = columns.id, -1
     for column in dict.fromkeys(k for k in options if k is not None and k != columns.parent):
-        hits = len(asked & set(table.cells(column)))
-        if hits > most:
-            best, most = column, hits
-    return best if most > 0 or (not asked and best is not None and columns.path is None) else None
+        hits = len(referenced & set(table.cells(column)))
+        if hits > best_count:
+            best, best_count = column, hits
+    return best if best_count > 0 or (not referenced and best is not None and columns.path is None) else None
 
 
 def path_from_parents(node_id: str, table: Mapping[str, tuple[str | None, str]]) -> tuple[str | None, ...]:
@@ -290,8 +294,8 @@ def _by_code(table: CategoryRows, columns: _Columns) -> Parsed | None:
 
 
 def _level_columns(table: CategoryRows) -> list[int]:
-    found = [(int(m[1] or m[2]), k) for k, name in enumerate(table.lower) if (m := _LEVEL.match(name))]
-    return [k for _, k in sorted(found)]
+    levels = [(int(m[1] or m[2]), k) for k, name in enumerate(table.lower) if (m := _LEVEL.match(name))]
+    return [k for _, k in sorted(levels)]
 
 
 def _filled_levels(table: CategoryRows, levels: list[int], columns: _Columns) -> Iterator[Entry]:

@@ -40,19 +40,19 @@ def text_entries(text: str) -> Parsed:
 
 def _coded(lines: Sequence[tuple[int, str]]) -> Parsed | None:
     """Lines of a code and a title, such as `0101 Horses`."""
-    found = [(n, m[1].strip(), m[2].strip()) for n, line in lines if (m := _CODED.match(line))]
-    if not found or len(found) < 0.9 * len(lines) or any(" > " in title for *_, title in found):
+    coded = [(n, m[1].strip(), m[2].strip()) for n, line in lines if (m := _CODED.match(line))]
+    if not coded or len(coded) < 0.9 * len(lines) or any(" > " in title for *_, title in coded):
         return None
-    scheme = find_scheme([code for _, code, _ in found])
+    scheme = find_scheme([code for _, code, _ in coded])
     if scheme is None:
         return None
-    titles = {code: title for _, code, title in found}
+    titles = {code: title for _, code, title in coded}
 
     def path(code: str) -> tuple[str, ...]:
         above = scheme.parent.get(code, "")
         return (*(path(above) if above else ()), re.sub(r"^(?:[-–]\s*)+", "", titles[code]))
 
-    entries = [Entry(n, code, path(code)) for n, code, _ in found]
+    entries = [Entry(n, code, path(code)) for n, code, _ in coded]
     wrong = tuple(TreeProblem(0, "its check digit is wrong", code) for code in scheme.invalid)
     return Parsed(scheme.kind, entries, wrong)
 
@@ -63,8 +63,8 @@ def _indented(lines: Sequence[tuple[int, str]]) -> Iterator[Entry]:
         indent = len(line.expandtabs(8)) - len(line.expandtabs(8).lstrip())
         name = re.sub(r"^(?:[-*+•–]|\d+[.)])\s+", "", line.strip())
         node_id = ""
-        if found := _NUMBERED.match(name):
-            node_id, name = found[1], found[2]
+        if match := _NUMBERED.match(name):
+            node_id, name = match[1], match[2]
         while open_levels and open_levels[-1][0] >= indent:
             open_levels.pop()
         open_levels.append((indent, name))

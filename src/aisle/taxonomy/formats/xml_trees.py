@@ -27,15 +27,15 @@ def xml_entries(text: str) -> Parsed:
         raise TaxonomyError(f"not XML: {error}") from error
     for element in root.iter():
         element.tag = str(element.tag).rpartition("}")[2]
-    found = (
+    parsed = (
         _gpc(root)
         or _amazon(root)
         or _etim(root)
         or Parsed("categories with parents", list(_with_parents(root)))
     )
-    if not found.entries:
+    if not parsed.entries:
         raise TaxonomyError("the XML holds no categories that are known")
-    return found
+    return parsed
 
 
 def _gpc(root: ElementTree.Element) -> Parsed | None:
@@ -46,12 +46,14 @@ def _gpc(root: ElementTree.Element) -> Parsed | None:
             if child.get("active", "true").casefold() == "false":
                 continue
             path = (*above, child.get("text"))
-            attributes = tuple(one.get("text", "") for one in child.iter("attType")) if level == 3 else ()
+            attributes = (
+                tuple(attribute.get("text", "") for attribute in child.iter("attType")) if level == 3 else ()
+            )
             yield Entry(next(counter), child.get("code", ""), path, attributes=attributes)
             if level < 3:
                 yield from below(child, path, level + 1)
 
-    return Parsed("GS1 GPC", found) if (found := list(below(root, (), 0))) else None
+    return Parsed("GS1 GPC", entries) if (entries := list(below(root, (), 0))) else None
 
 
 def _amazon(root: ElementTree.Element) -> Parsed | None:
@@ -65,23 +67,31 @@ def _amazon(root: ElementTree.Element) -> Parsed | None:
 
 def _etim(root: ElementTree.Element) -> Parsed | None:
     """Groups (EG…) and the classes (EC…) in them, with descriptions in several languages and synonyms."""
-    found: dict[str, tuple[str, str, tuple[str, ...]]] = {}
+    classes: dict[str, tuple[str, str, tuple[str, ...]]] = {}
     for element in root.iter():
         own = (element.findtext("Code") or element.get("code") or "").strip()
         if not _ETIM.fullmatch(own):
             continue
-        texts = [(one.text or "").strip() for one in element.iter() if one.tag in ("Description", "Synonym")]
+        texts = [
+            (text_element.text or "").strip()
+            for text_element in element.iter()
+            if text_element.tag in ("Description", "Synonym")
+        ]
         texts = [text for text in texts if text]
-        inner = [(one.text or "").strip() for one in element.iter() if one.tag not in ("Code", "Description")]
+        inner = [
+            (text_element.text or "").strip()
+            for text_element in element.iter()
+            if text_element.tag not in ("Code", "Description")
+        ]
         group = next((text for text in inner if re.fullmatch(r"EG\d{6}", text) and text != own), "")
         if texts:
-            found[own] = (texts[0], group if own.startswith("EC") else "", tuple(texts[1:]))
+            classes[own] = (texts[0], group if own.startswith("EC") else "", tuple(texts[1:]))
     table: dict[str, tuple[str | None, str]] = {
-        code: (name, group) for code, (name, group, _) in found.items()
+        code: (name, group) for code, (name, group, _) in classes.items()
     }
     entries = [
         Entry(n, code, path_from_parents(code, table), names=names)
-        for n, (code, (_, _, names)) in enumerate(found.items(), 1)
+        for n, (code, (_, _, names)) in enumerate(classes.items(), 1)
     ]
     return Parsed("ETIM", entries) if entries else None
 

@@ -88,8 +88,8 @@ def _groups(
             used_old.add(counterpart)
             used_new.add(other)
         probability = min(link.probability for link in group)
-        why = tuple(_link_words(evidence, link) for link in group)
-        changes.append(Change("merged", tuple(sorted(olds)), (other,), probability, why))
+        reasons = tuple(_link_words(evidence, link) for link in group)
+        changes.append(Change("merged", tuple(sorted(olds)), (other,), probability, reasons))
     turned = evidence.swapped()
     for other, group in _by_other(splits).items():
         counterpart = int(matches.new_of[other])
@@ -99,14 +99,14 @@ def _groups(
             used_old.add(other)
             used_new.add(counterpart)
         probability = min(link.probability for link in group)
-        why = tuple(_link_words(turned, link) for link in group)
-        changes.append(Change("split", (other,), tuple(sorted(news)), probability, why))
+        reasons = tuple(_link_words(turned, link) for link in group)
+        changes.append(Change("split", (other,), tuple(sorted(news)), probability, reasons))
     return changes, used_old, used_new
 
 
-def _by_other(found: list[Link]) -> dict[int, list[Link]]:
+def _by_other(links_: list[Link]) -> dict[int, list[Link]]:
     groups: dict[int, list[Link]] = {}
-    for link in sorted(found, key=lambda link: link.node):
+    for link in sorted(links_, key=lambda link: link.node):
         groups.setdefault(link.other, []).append(link)
     return groups
 
@@ -132,18 +132,24 @@ def _link_words(evidence: TreePair, link: Link) -> str:
 
 def _one_to_one(evidence: TreePair, matches: Matches, old: int, new: int, by_ids: bool) -> Change:
     a, b = evidence.old.nodes[old], evidence.new.nodes[new]
-    renamed, moved = a.name != b.name, _moved(evidence, matches, old, new)
+    renamed, is_moved = a.name != b.name, _moved(evidence, matches, old, new)
     kind = (
-        "moved and renamed" if renamed and moved else "renamed" if renamed else "moved" if moved else "kept"
+        "moved and renamed"
+        if renamed and is_moved
+        else "renamed"
+        if renamed
+        else "moved"
+        if is_moved
+        else "kept"
     )
-    why: list[str] = []
+    reasons: list[str] = []
     if by_ids:
-        why.append(f"the same id {a.id}")
+        reasons.append(f"the same id {a.id}")
     elif a.path == b.path:
-        why.append("the same path")
+        reasons.append("the same path")
     else:
-        why += _match_words(evidence, matches, old, new)
-    return Change(kind, (old,), (new,), float(matches.probability[old]), tuple(why))
+        reasons += _match_words(evidence, matches, old, new)
+    return Change(kind, (old,), (new,), float(matches.probability[old]), tuple(reasons))
 
 
 def _moved(evidence: TreePair, matches: Matches, old: int, new: int) -> bool:
@@ -161,27 +167,27 @@ def _moved(evidence: TreePair, matches: Matches, old: int, new: int) -> bool:
 def _match_words(evidence: TreePair, matches: Matches, old: int, new: int) -> list[str]:
     tree, other = evidence.old, evidence.new
     a, b = tree.nodes[old], other.nodes[new]
-    why: list[str] = []
+    reasons: list[str] = []
     if a.name == b.name:
-        why.append("the same name")
+        reasons.append("the same name")
     elif folded(a.name) == folded(b.name):
-        why.append("the same name but for case, accents or punctuation")
+        reasons.append("the same name but for case, accents or punctuation")
     else:
         pair = np.array([old]), np.array([new])
         similar = float(pair_cosine(evidence.vectors.old, evidence.vectors.new, *pair)[0])
-        why.append(f"names are {similar:.0%} alike")
+        reasons.append(f"names are {similar:.0%} alike")
     parent = int(tree.parent[old])
     if parent >= 0 and matches.new_of[parent] == other.parent[new]:
-        why.append(f"both are in {tree.nodes[parent].name!r}")
+        reasons.append(f"both are in {tree.nodes[parent].name!r}")
     children = tree.children[old]
     if children and other.children[new]:
-        both = sum(matches.new_of[c] >= 0 and other.parent[matches.new_of[c]] == new for c in children)
-        why.append(f"{both:,} of {len(children):,} categories below it are the same")
+        shared = sum(matches.new_of[c] >= 0 and other.parent[matches.new_of[c]] == new for c in children)
+        reasons.append(f"{shared:,} of {len(children):,} categories below it are the same")
     if evidence.products is not None:
-        both, common = int(evidence.products[old, new]), int(common_products(evidence)[0][old])
+        shared, common = int(evidence.products[old, new]), int(common_products(evidence)[0][old])
         if common:
-            why.append(f"{both:,} of {common:,} common products are in both")
-    return why
+            reasons.append(f"{shared:,} of {common:,} common products are in both")
+    return reasons
 
 
 def _retired(evidence: TreePair, old: int, candidate: tuple[int, float] | None) -> Change:

@@ -41,39 +41,39 @@ class Link(NamedTuple):
     in_parent: bool
 
 
-def links(evidence: TreePair, found: Matches) -> tuple[list[Link], dict[int, tuple[int, float]]]:
+def links(evidence: TreePair, matches: Matches) -> tuple[list[Link], dict[int, tuple[int, float]]]:
     """Link the unmatched nodes of the old tree to new ones.
 
     Returns:
         The links, and for every other unmatched node the most similar new node with its probability.
     """
     old, new = evidence.old, evidence.new
-    nodes = np.flatnonzero(found.new_of < 0)
-    rows, columns = _candidates(evidence, found, nodes)
+    nodes = np.flatnonzero(matches.new_of < 0)
+    rows, columns = _candidates(evidence, matches, nodes)
     if not len(rows):
         return [], {}
-    features = link_features(evidence, found, rows, columns)
+    features = link_features(evidence, matches, rows, columns)
     logit = WEIGHTS["bias"] + sum(WEIGHTS[name] * values for name, values in features.items())
     probability = 1 / (1 + np.exp(-np.asarray(logit)))
     order = np.lexsort((columns, -probability, rows))
     best = order[np.unique(rows[order], return_index=True)[1]]
     linked, others = [], {}
-    for at in best.tolist():
-        node, other, sure = int(rows[at]), int(columns[at]), float(probability[at])
-        if sure >= LINKED:
-            linked.append(Link(node, other, sure, bool(features["in_parent"][at])))
-        elif not _has_children_elsewhere(old, new, found, node):
-            others[node] = (other, sure)
+    for index in best.tolist():
+        node, other, link_probability = int(rows[index]), int(columns[index]), float(probability[index])
+        if link_probability >= LINKED:
+            linked.append(Link(node, other, link_probability, bool(features["in_parent"][index])))
+        elif not _has_children_elsewhere(old, new, matches, node):
+            others[node] = (other, link_probability)
     return linked, others
 
 
-def _has_children_elsewhere(old: Taxonomy, new: Taxonomy, found: Matches, node: int) -> bool:
+def _has_children_elsewhere(old: Taxonomy, new: Taxonomy, matches: Matches, node: int) -> bool:
     """Whether most children of a node live on, so that nothing needs to replace it."""
     children = old.children[node]
-    return bool(children) and sum(found.new_of[c] >= 0 for c in children) > len(children) / 2
+    return bool(children) and sum(matches.new_of[c] >= 0 for c in children) > len(children) / 2
 
 
-def _candidates(evidence: TreePair, found: Matches, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _candidates(evidence: TreePair, matches: Matches, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     old, new, vectors = evidence.old, evidence.new, evidence.vectors
     i, j = most_similar(vectors.old[nodes], vectors.new, _SIMILAR)
     pairs = set(zip(nodes[i].tolist(), j.tolist(), strict=True))
@@ -82,13 +82,13 @@ def _candidates(evidence: TreePair, found: Matches, nodes: np.ndarray) -> tuple[
     top = np.flatnonzero(new.parent < 0).tolist()
     for node in nodes.tolist():
         parent = int(old.parent[node])
-        other = int(found.new_of[parent]) if parent >= 0 else -1
+        other = int(matches.new_of[parent]) if parent >= 0 else -1
         if other >= 0:
             pairs.add((node, other))
         siblings = new.children[other] if other >= 0 else top if parent < 0 else ()
         pairs |= {(node, sibling) for sibling in siblings}
         for child in old.children[node]:
-            partner = int(found.new_of[child])
+            partner = int(matches.new_of[child])
             if partner >= 0 and new.parent[partner] >= 0:
                 pairs.add((node, int(new.parent[partner])))
     if evidence.products is not None:
@@ -99,7 +99,7 @@ def _candidates(evidence: TreePair, found: Matches, nodes: np.ndarray) -> tuple[
 
 
 def link_features(
-    evidence: TreePair, found: Matches, rows: np.ndarray, columns: np.ndarray
+    evidence: TreePair, matches: Matches, rows: np.ndarray, columns: np.ndarray
 ) -> dict[str, np.ndarray]:
     """(P,) features of links, 0 to 1, by the names of `WEIGHTS`."""
     old, new, vectors = evidence.old, evidence.new, evidence.vectors
@@ -107,9 +107,9 @@ def link_features(
     length = [
         np.asarray(part.multiply(part).sum(1)).ravel() for part in (vectors.old_words, vectors.new_words)
     ]
-    kept = (found.old_of[columns] >= 0) & found.same_path[found.old_of[columns]]
+    kept = (matches.old_of[columns] >= 0) & matches.same_path[matches.old_of[columns]]
     parent = old.parent[rows]
-    partner = np.where(parent >= 0, found.new_of[parent], -1)
+    partner = np.where(parent >= 0, matches.new_of[parent], -1)
     agrees = np.where(parent >= 0, (partner >= 0) & (partner == new.parent[columns]), new.parent[columns] < 0)
     was_inner = np.array([not new.children[c] for c in columns.tolist()], bool)
     share, apart = _share(evidence, rows, columns)
@@ -120,22 +120,22 @@ def link_features(
         "parent_agrees": agrees.astype(float),
         "in_parent": ((partner == columns) & was_inner).astype(float),
         "kept": (kept & (partner != columns)).astype(float),
-        "children": _children(old, new, found, rows, columns),
+        "children": _children(old, new, matches, rows, columns),
         "products": share,
         "no_common_product": apart,
     }
 
 
 def _children(
-    old: Taxonomy, new: Taxonomy, found: Matches, rows: np.ndarray, columns: np.ndarray
+    old: Taxonomy, new: Taxonomy, matches: Matches, rows: np.ndarray, columns: np.ndarray
 ) -> np.ndarray:
     """(P,) share of a node's children that are matched to the other node, or to one of its children."""
     out = np.zeros(len(rows))
-    for at, (node, other) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
+    for index, (node, other) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
         children = old.children[node]
         if children:
-            partners = [int(found.new_of[c]) for c in children]
-            out[at] = sum(p >= 0 and other in (p, int(new.parent[p])) for p in partners) / len(children)
+            partners = [int(matches.new_of[c]) for c in children]
+            out[index] = sum(p >= 0 and other in (p, int(new.parent[p])) for p in partners) / len(children)
     return out
 
 
@@ -143,7 +143,7 @@ def _share(evidence: TreePair, rows: np.ndarray, columns: np.ndarray) -> tuple[n
     """(P,) share of a node's common products that the other node has; 1 where it has none of several."""
     if evidence.products is None:
         return np.zeros(len(rows)), np.zeros(len(rows))
-    both = np.asarray(evidence.products[rows, columns]).ravel().astype(float)
-    own = common_products(evidence)[0][rows]
-    share = both / np.maximum(own, _FEW_PRODUCTS)
-    return share, ((both == 0) & (own >= _FEW_PRODUCTS)).astype(float)
+    shared = np.asarray(evidence.products[rows, columns]).ravel().astype(float)
+    totals = common_products(evidence)[0][rows]
+    share = shared / np.maximum(totals, _FEW_PRODUCTS)
+    return share, ((shared == 0) & (totals >= _FEW_PRODUCTS)).astype(float)

@@ -72,30 +72,30 @@ class Matches(NamedTuple):
 
     def reversed(self) -> "Matches":
         """The same from the new tree to the old one."""
-        found = self.old_of >= 0
-        probability = np.where(found, self.probability[self.old_of], 0.0)
-        return Matches(self.old_of, self.new_of, probability, found & self.same_path[self.old_of])
+        is_matched = self.old_of >= 0
+        probability = np.where(is_matched, self.probability[self.old_of], 0.0)
+        return Matches(self.old_of, self.new_of, probability, is_matched & self.same_path[self.old_of])
 
 
 def match(evidence: TreePair) -> Matches:
     """Match the nodes of two trees by their paths, names, surroundings and products."""
     old, new = evidence.old, evidence.new
     fixed = _same_paths(old, new)
-    found = fixed
+    matches = fixed
     for _ in range(_ROUNDS):
-        rows, columns = _candidates(evidence, fixed, found)
+        rows, columns = _candidates(evidence, fixed, matches)
         if not len(rows):
             return fixed
-        probability = pair_probability(evidence, found, rows, columns)
+        probability = pair_probability(evidence, matches, rows, columns)
         likely = probability >= ACCEPTED
         chosen = _assign(rows[likely], columns[likely], probability[likely])
-        last, found = (
-            found,
+        last, matches = (
+            matches,
             _with(fixed, rows[likely][chosen], columns[likely][chosen], probability[likely][chosen]),
         )
-        if np.array_equal(last.new_of, found.new_of):
+        if np.array_equal(last.new_of, matches.new_of):
             break
-    return found
+    return matches
 
 
 def _same_paths(old: Taxonomy, new: Taxonomy) -> Matches:
@@ -113,23 +113,23 @@ def _same_paths(old: Taxonomy, new: Taxonomy) -> Matches:
         other = by_path.get(path)
         if other is not None and old_of[other] < 0 and counts[0][path] == counts[1][path] == 1:
             new_of[i], old_of[other] = other, i
-    found = new_of >= 0
-    return Matches(new_of, old_of, np.where(found, SAME_PATH, 0.0), found)
+    is_matched = new_of >= 0
+    return Matches(new_of, old_of, np.where(is_matched, SAME_PATH, 0.0), is_matched)
 
 
 def _with(fixed: Matches, rows: np.ndarray, columns: np.ndarray, probability: np.ndarray) -> Matches:
-    new_of, old_of, sure = fixed.new_of.copy(), fixed.old_of.copy(), fixed.probability.copy()
-    new_of[rows], old_of[columns], sure[rows] = columns, rows, probability
-    return Matches(new_of, old_of, sure, fixed.same_path)
+    new_of, old_of, probability_ = fixed.new_of.copy(), fixed.old_of.copy(), fixed.probability.copy()
+    new_of[rows], old_of[columns], probability_[rows] = columns, rows, probability
+    return Matches(new_of, old_of, probability_, fixed.same_path)
 
 
-def _candidates(evidence: TreePair, fixed: Matches, found: Matches) -> tuple[np.ndarray, np.ndarray]:
+def _candidates(evidence: TreePair, fixed: Matches, matches: Matches) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of nodes that may be the same category."""
     old, new, vectors = evidence.old, evidence.new, evidence.vectors
     rows, columns = np.flatnonzero(fixed.new_of < 0), np.flatnonzero(fixed.old_of < 0)
     left, right = (
-        sparse.hstack([name[some], 0.5 * above[some]], "csr")
-        for name, above, some in (
+        sparse.hstack([name[old_children], 0.5 * above[old_children]], "csr")
+        for name, above, old_children in (
             (vectors.old, vectors.old_above, rows),
             (vectors.new, vectors.new_above, columns),
         )
@@ -139,13 +139,13 @@ def _candidates(evidence: TreePair, fixed: Matches, found: Matches) -> tuple[np.
     i, j = most_similar(vectors.old_below[rows], vectors.new_below[columns], 3)
     pairs |= set(zip(rows[i].tolist(), columns[j].tolist(), strict=True))
     open_old, open_new = _open_children(old, fixed.new_of), _open_children(new, fixed.old_of)
-    matched = [(-1, -1), *((int(o), int(found.new_of[o])) for o in np.flatnonzero(found.new_of >= 0))]
+    matched = [(-1, -1), *((int(o), int(matches.new_of[o])) for o in np.flatnonzero(matches.new_of >= 0))]
     for parent, other in matched:
-        some, others = open_old.get(parent, []), open_new.get(other, [])
-        if len(some) * len(others) <= _MAX_CHILDREN**2:
-            pairs |= {(a, b) for a in some for b in others}
-    for child in np.flatnonzero(found.new_of >= 0):
-        a, b = int(old.parent[child]), int(new.parent[found.new_of[child]])
+        old_children, others = open_old.get(parent, []), open_new.get(other, [])
+        if len(old_children) * len(others) <= _MAX_CHILDREN**2:
+            pairs |= {(a, b) for a in old_children for b in others}
+    for child in np.flatnonzero(matches.new_of >= 0):
+        a, b = int(old.parent[child]), int(new.parent[matches.new_of[child]])
         if a >= 0 and b >= 0 and fixed.new_of[a] < 0 and fixed.old_of[b] < 0:
             pairs.add((a, b))
     if evidence.products is not None:
@@ -157,21 +157,23 @@ def _candidates(evidence: TreePair, fixed: Matches, found: Matches) -> tuple[np.
 
 def _open_children(tree: Taxonomy, partner: np.ndarray) -> dict[int, list[int]]:
     """Unmatched nodes by parent; -1 is above the top level."""
-    found: dict[int, list[int]] = {}
+    by_parent: dict[int, list[int]] = {}
     for node in np.flatnonzero(partner < 0):
-        found.setdefault(int(tree.parent[node]), []).append(int(node))
-    return found
+        by_parent.setdefault(int(tree.parent[node]), []).append(int(node))
+    return by_parent
 
 
-def pair_probability(evidence: TreePair, found: Matches, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+def pair_probability(
+    evidence: TreePair, matches: Matches, rows: np.ndarray, columns: np.ndarray
+) -> np.ndarray:
     """(P,) probability that an old node of `rows` is the new one of `columns`."""
-    features = pair_features(evidence, found, rows, columns)
+    features = pair_features(evidence, matches, rows, columns)
     logit = WEIGHTS["bias"] + sum(WEIGHTS[name] * values for name, values in features.items())
     return 1 / (1 + np.exp(-np.asarray(logit)))
 
 
 def pair_features(
-    evidence: TreePair, found: Matches, rows: np.ndarray, columns: np.ndarray
+    evidence: TreePair, matches: Matches, rows: np.ndarray, columns: np.ndarray
 ) -> dict[str, np.ndarray]:
     """(P,) features of pairs of nodes, 0 to 1, by the names of `WEIGHTS`."""
     old, new, vectors = evidence.old, evidence.new, evidence.vectors
@@ -185,7 +187,7 @@ def pair_features(
     together = length[0][rows] + length[1][columns] - common
     above = pair_cosine(vectors.old_above, vectors.new_above, rows, columns)
     top = (old.parent[rows] < 0) & (new.parent[columns] < 0)
-    agrees, differs = _parents(old, new, found, rows, columns)
+    agrees, differs = _parents(old, new, matches, rows, columns)
     leaf = [
         np.array([not tree.children[node] for node in nodes], bool)
         for tree, nodes in ((old, rows), (new, columns))
@@ -202,44 +204,44 @@ def pair_features(
         "above": np.where(top, 1.0, above),
         "below": np.where(both_inner, below, 0.0),
         "below_differs": np.where(both_inner, below < 0.2, one_inner).astype(float),
-        "children_agree": _children(old, new, found, rows, columns),
-        "only_left": _only_left(old, new, found, rows, columns) * agrees,
+        "children_agree": _children(old, new, matches, rows, columns),
+        "only_left": _only_left(old, new, matches, rows, columns) * agrees,
         "products": shared,
         "no_common_product": apart,
     }
 
 
 def _parents(
-    old: Taxonomy, new: Taxonomy, found: Matches, rows: np.ndarray, columns: np.ndarray
+    old: Taxonomy, new: Taxonomy, matches: Matches, rows: np.ndarray, columns: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(P,) bool: the parents are matched to each other; one of them is matched to another node."""
     a, b = old.parent[rows], new.parent[columns]
-    partner = np.where(a >= 0, found.new_of[a], -1)
-    back = np.where(b >= 0, found.old_of[b], -1)
+    partner = np.where(a >= 0, matches.new_of[a], -1)
+    back = np.where(b >= 0, matches.old_of[b], -1)
     agrees = np.where((a < 0) | (b < 0), (a < 0) & (b < 0), partner == b)
     known = (a < 0) | (b < 0) | (partner >= 0) | (back >= 0)
     return agrees, known & ~agrees
 
 
 def _children(
-    old: Taxonomy, new: Taxonomy, found: Matches, rows: np.ndarray, columns: np.ndarray
+    old: Taxonomy, new: Taxonomy, matches: Matches, rows: np.ndarray, columns: np.ndarray
 ) -> np.ndarray:
     """(P,) share of the children of both nodes that are matched to each other."""
     below: Counter[tuple[int, int]] = Counter()
-    for child in np.flatnonzero((found.new_of >= 0) & (old.parent >= 0)):
-        below[int(old.parent[child]), int(new.parent[found.new_of[child]])] += 1
+    for child in np.flatnonzero((matches.new_of >= 0) & (old.parent >= 0)):
+        below[int(old.parent[child]), int(new.parent[matches.new_of[child]])] += 1
     sizes = [np.array([len(c) for c in tree.children]) for tree in (old, new)]
     total = sizes[0][rows] + sizes[1][columns]
-    both = np.array([below.get(pair, 0) for pair in zip(rows.tolist(), columns.tolist(), strict=True)])
-    return 2 * both / np.maximum(total, 1)
+    shared = np.array([below.get(pair, 0) for pair in zip(rows.tolist(), columns.tolist(), strict=True)])
+    return 2 * shared / np.maximum(total, 1)
 
 
 def _only_left(
-    old: Taxonomy, new: Taxonomy, found: Matches, rows: np.ndarray, columns: np.ndarray
+    old: Taxonomy, new: Taxonomy, matches: Matches, rows: np.ndarray, columns: np.ndarray
 ) -> np.ndarray:
     """(P,) 1 where both nodes are the only unmatched ones under their parents, less where there are more."""
     counts = []
-    for tree, partner, nodes in ((old, found.new_of, rows), (new, found.old_of, columns)):
+    for tree, partner, nodes in ((old, matches.new_of, rows), (new, matches.old_of, columns)):
         left = np.bincount(tree.parent[partner < 0] + 1, minlength=len(tree) + 1)
         counts.append(left[tree.parent[nodes] + 1] + (partner[nodes] >= 0))
     return 1.0 / np.maximum(np.maximum(*counts), 1) ** 2
@@ -250,11 +252,11 @@ def _products(evidence: TreePair, rows: np.ndarray, columns: np.ndarray) -> tupl
     if evidence.products is None:
         return np.zeros(len(rows)), np.zeros(len(rows))
     table = evidence.products
-    both = np.asarray(table[rows, columns]).ravel().astype(float)
-    own = common_products(evidence)
-    total = own[0][rows] + own[1][columns] - both
-    apart = (both == 0) & (np.minimum(own[0][rows], own[1][columns]) >= 3)
-    return both / np.maximum(total, 1), apart.astype(float)
+    shared = np.asarray(table[rows, columns]).ravel().astype(float)
+    totals = common_products(evidence)
+    total = totals[0][rows] + totals[1][columns] - shared
+    apart = (shared == 0) & (np.minimum(totals[0][rows], totals[1][columns]) >= 3)
+    return shared / np.maximum(total, 1), apart.astype(float)
 
 
 def common_products(evidence: TreePair) -> tuple[np.ndarray, np.ndarray]:
@@ -291,17 +293,17 @@ def _assign(rows: np.ndarray, columns: np.ndarray, probability: np.ndarray) -> n
             continue
         table, position = np.zeros((len(left), len(right))), np.full((len(left), len(right)), -1)
         table[x, y], position[x, y] = probability[part], part
-        at = position[linear_sum_assignment(-table)]
-        chosen += at[at >= 0].tolist()
+        assigned = position[linear_sum_assignment(-table)]
+        chosen += assigned[assigned >= 0].tolist()
     return np.array(sorted(chosen), np.int64)
 
 
 def _greedy(part: np.ndarray, i: np.ndarray, j: np.ndarray, probability: np.ndarray) -> list[int]:
-    taken: tuple[set[int], set[int]] = (set(), set())
+    used: tuple[set[int], set[int]] = (set(), set())
     chosen = []
     for pair in part[np.argsort(-probability[part], kind="stable")].tolist():
-        if i[pair] not in taken[0] and j[pair] not in taken[1]:
-            taken[0].add(int(i[pair]))
-            taken[1].add(int(j[pair]))
+        if i[pair] not in used[0] and j[pair] not in used[1]:
+            used[0].add(int(i[pair]))
+            used[1].add(int(j[pair]))
             chosen.append(pair)
     return chosen

@@ -28,17 +28,17 @@ class Move(NamedTuple):
         return len(self.targets) == 1 and self.kind != "retired" and self.probability >= CERTAIN
 
 
-def moves(found: TaxonomyDiff) -> tuple[Move, ...]:
+def moves(diff: TaxonomyDiff) -> tuple[Move, ...]:
     """(M,) where the products of each old node go."""
     by_old: dict[int, list[Change]] = {}
-    for change in found.changes:
+    for change in diff.changes:
         for old in change.old:
             by_old.setdefault(old, []).append(change)
-    taken = {node for change in found.changes if change.old for node in change.new}
-    return tuple(_move(found, by_old.get(old, []), old, taken) for old in range(len(found.old)))
+    used = {node for change in diff.changes if change.old for node in change.new}
+    return tuple(_move(diff, by_old.get(old, []), old, used) for old in range(len(diff.old)))
 
 
-def _move(found: TaxonomyDiff, changes: list[Change], old: int, taken: set[int]) -> Move:
+def _move(diff: TaxonomyDiff, changes: list[Change], old: int, used: set[int]) -> Move:
     split = next((change for change in changes if change.kind == "split"), None)
     change = split or next((change for change in changes if change.new), None)
     if change is None:
@@ -46,39 +46,39 @@ def _move(found: TaxonomyDiff, changes: list[Change], old: int, taken: set[int])
         new: tuple[int, ...] = () if change.replacement is None else (change.replacement,)
     else:
         new = change.new
-    is_leaf = not found.old.children[old]
-    targets = [end for node in new for end in (_ends(found.new, node, taken) if is_leaf else (node,))]
+    is_leaf = not diff.old.children[old]
+    targets = [end for node in new for end in (_ends(diff.new, node, used) if is_leaf else (node,))]
     return Move(change.kind, tuple(dict.fromkeys(targets)), change.probability)
 
 
-def _ends(tree: Taxonomy, node: int, taken: set[int]) -> list[int]:
+def _ends(tree: Taxonomy, node: int, used: set[int]) -> list[int]:
     """A node that takes products, or else the terminals below it, those first that no old category became."""
     if tree.terminal_of[node] >= 0:
         return [node]
     start, stop = tree.span[node]
     below = tree.terminals[start:stop].tolist()
-    return [end for end in below if end not in taken] or below
+    return [end for end in below if end not in used] or below
 
 
-def move_targets(found: TaxonomyDiff, targets: Targets) -> Targets:
+def move_targets(diff: TaxonomyDiff, targets: Targets) -> Targets:
     """The labels of products in the new tree.
 
     A label of a split category becomes the deepest node above all its parts, not exact; one that is retired,
     uncertain or has no such node becomes -1.
 
     Args:
-        found: the differences between the trees.
+        diff: the differences between the trees.
         targets: labels in the old tree.
     """
-    every = moves(found)
+    every = moves(diff)
     node, exact = np.full(len(targets.node), -1), targets.exact.copy()
     for old in np.unique(targets.node[targets.node >= 0]).tolist():
         rows, move = targets.node == old, every[old]
         if move.sure:
             node[rows] = move.targets[0]
-            exact[rows] &= found.new.terminal_of[move.targets[0]] >= 0
+            exact[rows] &= diff.new.terminal_of[move.targets[0]] >= 0
         elif len(move.targets) > 1:
-            node[rows], exact[rows] = _common_ancestor(found.new, move.targets), False
+            node[rows], exact[rows] = _common_ancestor(diff.new, move.targets), False
     return Targets(node, exact & (node >= 0))
 
 

@@ -38,8 +38,8 @@ def folded_path(path: Sequence[str]) -> tuple[str, ...]:
 @lru_cache(maxsize=1 << 17)
 def words(name: str) -> frozenset[str]:
     """The words of a name that carry meaning, plurals as singulars; characters where words are not spaced."""
-    found = _UNSPACED.sub(r" \g<0> ", folded(name)).split()
-    return frozenset(map(singular, (word for word in found if word not in _STOP or len(found) == 1)))
+    tokens = _UNSPACED.sub(r" \g<0> ", folded(name)).split()
+    return frozenset(map(singular, (word for word in tokens if word not in _STOP or len(tokens) == 1)))
 
 
 class NameVectors:
@@ -58,13 +58,13 @@ class NameVectors:
 
         names = [[folded(node.name) for node in tree.nodes] for tree in (old, new)]
         distinct = sorted({*names[0], *names[1]})
-        place = {name: i for i, name in enumerate(distinct)}
+        index = {name: i for i, name in enumerate(distinct)}
         vectorizers: Any = text
         letters = vectorizers.TfidfVectorizer(
             analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, lowercase=False, dtype=np.float32
         )
         table: Any = sparse.csr_matrix(letters.fit_transform(distinct))
-        rows = [np.array([place[name] for name in part]) for part in names]
+        rows = [np.array([index[name] for name in part]) for part in names]
         self.old, self.new = table[rows[0]], table[rows[1]]
         bag = vectorizers.CountVectorizer(
             analyzer=lambda name: sorted(words(name)), dtype=np.float32, lowercase=False
@@ -117,12 +117,12 @@ def most_similar(left: Any, right: Any, count: int) -> tuple[np.ndarray, np.ndar
     columns: list[np.ndarray] = []
     transposed = sparse.csc_matrix(right.T)
     for start in range(0, left.shape[0], _BLOCK):
-        near = np.asarray((left[start : start + _BLOCK] @ transposed).todense())
-        kept = min(count, near.shape[1])
+        cosines = np.asarray((left[start : start + _BLOCK] @ transposed).todense())
+        kept = min(count, cosines.shape[1])
         if not kept:
             break
-        best = np.argpartition(-near, kept - 1, axis=1)[:, :kept]
-        row, position = np.nonzero(np.take_along_axis(near, best, 1) > 0)
+        best = np.argpartition(-cosines, kept - 1, axis=1)[:, :kept]
+        row, position = np.nonzero(np.take_along_axis(cosines, best, 1) > 0)
         rows.append(row + start)
         columns.append(best[row, position])
     empty = np.zeros(0, np.int64)

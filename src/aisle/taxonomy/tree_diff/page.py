@@ -27,11 +27,11 @@ class _Row(NamedTuple):
     evidence: tuple[str, ...]
 
 
-def render(found: "TaxonomyDiff") -> str:
+def render(diff: "TaxonomyDiff") -> str:
     """The page's HTML."""
 
     def row(change: "Change") -> _Row:
-        old, new = found.old.nodes, found.new.nodes
+        old, new = diff.old.nodes, diff.new.nodes
         replacement = None if change.replacement is None else new[change.replacement].path
         return _Row(
             tuple(old[n].path for n in change.old),
@@ -42,13 +42,13 @@ def render(found: "TaxonomyDiff") -> str:
             change.evidence,
         )
 
-    uncertain = [row(change) for change in sorted(found.uncertain, key=lambda change: change.probability)]
+    uncertain = [row(change) for change in sorted(diff.uncertain, key=lambda change: change.probability)]
     groups = [("uncertain", "To be checked", uncertain)] if uncertain else []
-    for kind in found.counts:
+    for kind in diff.counts:
         if kind != "kept":
-            groups.append((kind.replace(" ", "-"), _TITLES[kind], [row(c) for c in found.of(kind)]))
+            groups.append((kind.replace(" ", "-"), _TITLES[kind], [row(c) for c in diff.of(kind)]))
     return (
         page_environment("aisle.taxonomy.tree_diff", "diff.css")
         .get_template("diff.html")
-        .render(found=found, groups=groups, open=_OPEN, most=_MOST)
+        .render(found=diff, groups=groups, open=_OPEN, most=_MOST)
     )

@@ -68,8 +68,8 @@ class TaxonomyDiff:
     @cached_property
     def counts(self) -> dict[str, int]:
         """The number of changes by kind, in the order of `KINDS`."""
-        found = Counter(change.kind for change in self.changes)
-        return {kind: found[kind] for kind in KINDS if found[kind]}
+        by_kind = Counter(change.kind for change in self.changes)
+        return {kind: by_kind[kind] for kind in KINDS if by_kind[kind]}
 
     @property
     def unchanged(self) -> bool:
@@ -110,7 +110,7 @@ class TaxonomyDiff:
         def named(tree: Taxonomy, nodes: tuple[int, ...]) -> list[dict[str, Any]]:
             return [{"id": tree.nodes[n].id, "path": list(tree.nodes[n].path)} for n in nodes]
 
-        found = {
+        data = {
             "kind": change.kind,
             "old": named(self.old, change.old),
             "new": named(self.new, change.new),
@@ -120,8 +120,8 @@ class TaxonomyDiff:
         }
         if change.kind == "retired":
             replacement = () if change.replacement is None else (change.replacement,)
-            found["replacement"] = next(iter(named(self.new, replacement)), None)
-        return found
+            data["replacement"] = next(iter(named(self.new, replacement)), None)
+        return data
 
     def describe(self, change: Change) -> tuple[str, str]:
         """The old and the new side of a change as text; empty where there is none."""

@@ -37,25 +37,29 @@ def diff(
     notes: list[str] = []
     by_ids = _comparable_ids(old, new, notes) if ids is None else ids
     evidence = TreePair(old, new, NameVectors(old, new), _counted(old, new, list(products)))
-    found = _by_ids(old, new) if by_ids else match(evidence)
-    return TaxonomyDiff(old, new, all_changes(evidence, found, by_ids), by_ids, tuple(notes))
+    matches = _by_ids(old, new) if by_ids else match(evidence)
+    return TaxonomyDiff(old, new, all_changes(evidence, matches, by_ids), by_ids, tuple(notes))
 
 
 def _comparable_ids(old: Taxonomy, new: Taxonomy, notes: list[str]) -> bool:
     """Whether both trees have ids of one kind."""
-    own = [sum(node.id != format_path(node.path) for node in tree.nodes) / len(tree) for tree in (old, new)]
-    if min(own) < 0.5:
-        if max(own) >= 0.5:
-            notes.append(f"only the {'old' if own[0] > own[1] else 'new'} tree has ids: names are compared")
+    id_shares = [
+        sum(node.id != format_path(node.path) for node in tree.nodes) / len(tree) for tree in (old, new)
+    ]
+    if min(id_shares) < 0.5:
+        if max(id_shares) >= 0.5:
+            notes.append(
+                f"only the {'old' if id_shares[0] > id_shares[1] else 'new'} tree has ids: names are compared"
+            )
         return False
     pairs = [(i, j) for i, node in enumerate(old.nodes) if (j := new.find(node.id)) is not None]
     if len(pairs) < _MIN_COMMON_IDS * min(len(old), len(new)):
         notes.append(f"the trees have {len(pairs):,} ids in common, too few: names are compared")
         return False
-    alike = sum(_alike(old, new, i, j) for i, j in pairs)
-    if alike < _MIN_ALIKE * len(pairs):
+    similar = sum(_alike(old, new, i, j) for i, j in pairs)
+    if similar < _MIN_ALIKE * len(pairs):
         notes.append(
-            f"{len(pairs) - alike:,} of {len(pairs):,} common ids name other categories: names are compared"
+            f"{len(pairs) - similar:,} of {len(pairs):,} common ids name other categories: names are compared"
         )
         return False
     return True
@@ -75,8 +79,8 @@ def _by_ids(old: Taxonomy, new: Taxonomy) -> Matches:
         if j is not None and new.nodes[j].id == node.id:
             new_of[i], old_of[j] = j, i
     # Categories made for a level without an id of its own have their path as id.
-    found = new_of >= 0
-    return Matches(new_of, old_of, found.astype(float), found)
+    is_matched = new_of >= 0
+    return Matches(new_of, old_of, is_matched.astype(float), is_matched)
 
 
 def _counted(old: Taxonomy, new: Taxonomy, products: list[tuple[int, int]]) -> Any:
