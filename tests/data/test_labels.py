@@ -195,3 +195,26 @@ def test_the_right_name_under_a_wrong_path_is_suggested():
     told = [p.message for p in read([{"title": "a", "category": c} for c in labels], taxonomy=tree).problems]
     assert ["Clothing > Hats" in told[0], "Shoes > Boots" in told[1], "Home > Lamps" in told[2]] == [True] * 3
     assert "Did you mean" not in told[3]
+
+
+def test_a_name_in_every_list_of_categories_comes_last():
+    from aisle.data import read
+
+    lists = [
+        "All items;Red;Wine",
+        "Red;All items",
+        "White;All items;Wine",
+        "All items;Beer",
+        "Beer",
+        "Red;Gifts;All items",
+    ]
+    catalog = read([{"title": f"Bottle {i}", "category": label} for i, label in enumerate(lists * 2)])
+    assert [product.categories[0] for product in catalog][:6] == [
+        ("Red",),
+        ("Red",),
+        ("White",),
+        ("Beer",),
+        ("Beer",),
+        ("Red",),
+    ]
+    assert catalog[0].categories == (("Red",), ("Wine",), ("All items",))

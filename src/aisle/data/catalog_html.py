@@ -42,7 +42,8 @@ def catalog_html(catalog: "Catalog") -> str:
         for product in products
     ]
     problems = Counter(problem.message for problem in catalog.problems)
-    title = f"Catalog: {len(catalog):,} products, {len(catalog.problems):,} problems"
+    found = len(catalog.problems)
+    title = f"Catalog: {len(catalog):,} products, {found:,} problem{'s' * (found != 1)}"
     return card(
         title,
         table(("", "id", "title", "category"), rows),

@@ -240,7 +240,7 @@ def _labels(catalog: Catalog) -> Iterator[Finding]:
         yield Finding("branches", "note", message, len(branch), "rows", action, examples)
     multiple = int((catalog.category_counts() > 1).sum())
     if multiple:
-        action = "the first is trained on, names without levels last; any of them counts as correct"
+        action = "the first is trained on, names without levels or of every row last; any counts as correct"
         yield Finding("several", "note", "products with several categories", multiple, "rows", action)
     classes, counts = np.unique(node[known], return_counts=True)
     singletons = classes[counts == 1]

@@ -31,6 +31,7 @@ _LETTERS = re.compile(r"(?<!\w)(\w)/(\w)(?!\w)")
 _SIGN = re.compile(r"(?<=\S)(\s*)((?:[^\w\s()\[\]{}\"“”„«»]|_)+)(\s*)(?=\S)")
 _ANY_SEPARATOR = re.compile(r"[,;|\n]")  # possible separators of categories
 _CONJUNCTION = re.compile(r"&|\+|\b(?:and|und|et|y|e|en|og|och|i|и|ve)\b")  # `Mugs, Cups & Jars` is one name
+_FEW_LISTS = 4  # fewer lists of categories do not show which name is in every one
 _PUNCTUATION = {"-", "'", "’", ".", "&", "+", "_", ",", "–"}  # punctuation of many names
 
 
@@ -59,8 +60,10 @@ def detect_style(
         first, last = ({path[i].strip() for path in paths if len(path) > 1} for i in (0, -1))
         style = style._replace(leaf_first=len(last) < len(first))  # roots are fewer than leaves
     if separator is None:
-        return _with_separator(texts, style)
-    return style._replace(separator=separator or None)
+        style = _with_separator(texts, style)
+    else:
+        style = style._replace(separator=separator or None)
+    return style._replace(common=_common_names(texts, style)) if style.separator else style
 
 
 def detect_style_of_columns(labels: Iterable[str]) -> LabelStyle:
@@ -219,6 +222,18 @@ def _with_separator(texts: Sequence[str], style: LabelStyle) -> LabelStyle:
         if roots:
             return style._replace(separator=mark, roots=roots)
     return style
+
+
+def _common_names(texts: Sequence[str], style: LabelStyle) -> frozenset[str]:
+    """The names in nearly every list of categories (`All products`), which tell no product from another."""
+    lists = [
+        {fold_spelling(piece) for piece in split_at(text, style.separator or "", style)} for text in texts
+    ]
+    several = [names - BLANK_NAMES for names in lists if len(names - BLANK_NAMES) > 1]
+    if len(several) < max(_FEW_LISTS, len(lists) / 2):
+        return frozenset()
+    counts = Counter(name for names in several for name in names)
+    return frozenset(name for name, count in counts.items() if count >= 0.9 * len(several))
 
 
 def _is_simple(style: LabelStyle) -> bool:

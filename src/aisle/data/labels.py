@@ -33,6 +33,7 @@ class LabelStyle(NamedTuple):
         leaf_first: Whether the leaf comes first: `Shoes < Clothing`.
         roots: Names of level 1, folded by `fold_spelling`. If there are any, a separator counts only before
             one of them.
+        common: Names in nearly every list of categories, folded likewise. They come last.
     """
 
     delimiter: str | None = None
@@ -40,6 +41,7 @@ class LabelStyle(NamedTuple):
     separator: str | None = None
     leaf_first: bool = False
     roots: frozenset[str] = frozenset()
+    common: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         if self.delimiter is None:
@@ -79,8 +81,11 @@ def parse_label(label: str, style: LabelStyle) -> ParsedLabel:
         return _to_paths(nested)
     text = protect_escapes(decode_entities(label))
     paths, problem = _to_paths([levels_of(piece, style) for piece in _split_paths(text, style)])
-    deep_first = sorted(paths, key=lambda path: len(path) == 1)  # `Sale` comes after full paths
-    return ParsedLabel(tuple(deep_first), problem)
+    # `Sale` comes after full paths, `All products` after every other name
+    best_first = sorted(
+        paths, key=lambda path: len(path) == 1 and 1 + (fold_spelling(path[0]) in style.common)
+    )
+    return ParsedLabel(tuple(best_first), problem)
 
 
 def _split_paths(label: str, style: LabelStyle) -> list[str]:
