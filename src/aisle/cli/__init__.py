@@ -38,7 +38,7 @@ class SectionedGroup(TyperGroup):
 
 
 class PlainCommand(TyperCommand):
-    """A command whose help names its arguments without Python types: their names say what they are."""
+    """A command whose help shows arguments by name, without Python types."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""

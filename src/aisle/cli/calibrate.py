@@ -113,7 +113,7 @@ def parse_numbers(flag: str, values: list[str] | None, whole_keys: bool = False)
 
 
 def print_calibration(recalibrated: "Recalibrated", run: Path, quiet: bool = False) -> None:
-    """Print what the rows were used for, what is guaranteed now, and what can be guaranteed instead.
+    """Print how the rows were used, the guarantees, and the alternatives where one does not hold.
 
     Args:
         recalibrated: The calibrated model.
@@ -146,7 +146,7 @@ def print_calibration(recalibrated: "Recalibrated", run: Path, quiet: bool = Fal
 
 
 def guarantee_table(policy: "Policy", rows: int, scale: float = 1.0) -> "Table":
-    """A table of what is guaranteed: each decision type as a whole, then each top category.
+    """The guarantees as a table: each decision type, then each top category.
 
     Args:
         policy: The fitted policy.

@@ -89,7 +89,7 @@ def _finding(finding: "Finding", out: "Console", quiet: bool) -> None:
 
 
 def _message(severity: str, message: str, amount: str, action: str, out: "Console") -> None:
-    """Print a finding, and what is done about it."""
+    """Print a finding and its consequence."""
     symbol, colour = _MARKS[severity]
     out.print(Text.assemble((f"{symbol} ", colour), f"{console.printable(message)}: ", (amount, "bold")))
     action_text = Text(f"→ {console.printable(action)}", "dim")

@@ -252,7 +252,7 @@ class WrittenFile(NamedTuple):
         return self.paths | {name: getattr(self.written, name) for name in names}
 
     def print(self) -> None:
-        """Print what was filled in."""
+        """Print how many rows were filled in."""
         if self.written is None:
             return
         decisions, write = self.written, console.out.print
@@ -281,7 +281,7 @@ class FillSettings(NamedTuple):
 
     @classmethod
     def check(cls, fill: bool | None, every: bool, files: Sequence[Path], out: Path) -> "FillSettings":
-        """What the user states and the names of the files tell.
+        """The options of the user, completed from the file names.
 
         Raises:
             OutputError: The output file cannot be written, before its products are classified.

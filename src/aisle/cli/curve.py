@@ -1,4 +1,4 @@
-"""What several commands print about a model's operating curve."""
+"""Printing of a model's operating curve, shared by several commands."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def print_curve(policy: "Policy", run: Path, *sources: object) -> None:
-    """Print the operating curve, what is guaranteed, and where nothing is decided, what to type instead.
+    """Print the operating curve, the guarantee, and the command to run if nothing is decided.
 
     Args:
         policy: The model's.
@@ -44,7 +44,7 @@ def print_instead(summary: "CurveSummary", run: Path, *sources: object) -> None:
 
 
 def curve_table(summary: "CurveSummary") -> "Table":
-    """What is decided automatically at each precision: full paths, branches by level, the rest for review."""
+    """Shares decided automatically at each precision: full paths, branches by level, and review."""
     from rich.table import Table
 
     from aisle.guarantee.curve_summary import exact, share

@@ -72,7 +72,7 @@ def drift(
 
 
 def print_drift(drift_: "Drift") -> None:
-    """Print what changed."""
+    """Print the changed aspects."""
     from aisle.cli.evaluate import ruled
     from aisle.evaluation.numbers import percent
 
@@ -108,7 +108,7 @@ def print_drift(drift_: "Drift") -> None:
 
 
 def measured_table(curve: "OperatingCurve") -> "Table":
-    """What is decided at each precision of the labelled rows, and how many of these decisions are right."""
+    """Coverage and precision of the decisions on labelled rows at each guaranteed precision."""
     from rich.table import Table
 
     from aisle.evaluation.numbers import percent

@@ -166,7 +166,7 @@ def compared(result: "Evaluation") -> list[str]:
 
 
 def moved(result: "Evaluation") -> list[str]:
-    """What changed since an earlier run, and which changes of a product change its prediction."""
+    """Changes since an earlier run, and the robustness scores."""
     from aisle.evaluation.numbers import percent, points
 
     lines = []
@@ -207,7 +207,7 @@ def decided(found: "Evaluation") -> list[str]:
 
 
 def ruled(found: "RuleDecisions") -> str:
-    """What rules decided, which no guarantee covers."""
+    """The decisions of rules, which no guarantee covers."""
     from aisle.evaluation.numbers import percent
 
     right = found.decided.precision

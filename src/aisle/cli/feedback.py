@@ -1,4 +1,4 @@
-"""`aisle feedback`: exports and deletes what users of a server chose."""
+"""`aisle feedback`: exports and deletes the feedback of a server's users."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -72,7 +72,7 @@ def _print_model(model: Any, run: Path, tree: bool) -> None:
 
 
 def _described(model: Any) -> dict[str, Any]:
-    """What only this kind of model has, as JSON data."""
+    """The data that only this kind of model has, as JSON."""
     from aisle.taxonomy import format_path
 
     results = {"results": dict(model.results)}

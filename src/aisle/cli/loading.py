@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def load_cached(run: Path, trust_code: bool, device: str) -> "Predictor":
-    """A model that uses the feature cache, so that what training encoded is not encoded again.
+    """A model that reads the feature cache of training, so that products are not encoded twice.
 
     Args:
         run: A run folder or a model.

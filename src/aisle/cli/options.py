@@ -119,7 +119,7 @@ Seed = Annotated[int, typer.Option("--seed", help="Random seed.")]
 
 
 class OptionGroup:
-    """Base class of options that a command takes together: a dataclass whose fields are options."""
+    """Base class of option groups: a dataclass whose fields are options."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +219,7 @@ class FileOptions(OptionGroup):
     ] = None
 
     def described(self) -> "Described":
-        """`--column` and `--columns` taken apart; `--column` overrides the TOML file.
+        """Parse `--column` and `--columns`; `--column` overrides the TOML file.
 
         Raises:
             CatalogError: A `--column` is not ROLE=NAME.

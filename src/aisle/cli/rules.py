@@ -137,7 +137,7 @@ def set_rules(
 
 
 def _keep(run: Path, text: str) -> Path:
-    """Write earlier rules to the first free `rules-N.json` beside a run."""
+    """Write earlier rules to the first free `rules-N.json` in the run's parent folder."""
     folder = run.absolute()
     file = next(
         path for n in count(1) if not (path := folder.with_name(f"{folder.name}.rules-{n}.json")).exists()

@@ -1,4 +1,4 @@
-"""What several commands print about the catalog that they read."""
+"""Printing of a catalog summary, shared by several commands."""
 
 from typing import TYPE_CHECKING, Any
 

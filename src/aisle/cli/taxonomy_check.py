@@ -1,4 +1,4 @@
-"""`aisle taxonomy check`: what is wrong with a tree."""
+"""`aisle taxonomy check`: finds problems of a tree."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

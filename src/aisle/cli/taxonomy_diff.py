@@ -1,4 +1,4 @@
-"""`aisle taxonomy diff`: what changed between two versions of a tree."""
+"""`aisle taxonomy diff`: changes between two versions of a tree."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

@@ -159,7 +159,7 @@ class Catalog(Sequence[Product]):
 
     @property
     def official(self) -> bool:
-        """Whether the tree was given rather than made of the labels."""
+        """Whether the tree was passed explicitly, not built from the labels."""
         return self._data.labels.mapping.official
 
     @property

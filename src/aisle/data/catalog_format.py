@@ -186,7 +186,7 @@ def resolved_roles(
 
 
 def without_separators(roles: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The roles without separators that nobody stated: those of a shop export are its dialect's."""
+    """The roles without separators that the user did not set; a shop export has those of its dialect."""
     return {key: value for key, value in roles.items() if key not in _SEPARATORS[:3] or key in given}
 
 

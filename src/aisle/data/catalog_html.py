@@ -20,7 +20,7 @@ _QUALITY = 70
 
 
 def thumbnail_html(product: Product) -> Markup:
-    """The first image of a product, small; nothing where there is none or it is broken."""
+    """A thumbnail of the first image of a product; empty if it is missing or broken."""
     if not product.images:
         return Markup("")
     try:

@@ -47,7 +47,7 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
 
 
 def _rows(rules: CategoryFile, batch: pa.RecordBatch) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Code, and name with the parent's code, of each category; nothing from a table of other things."""
+    """Code, name and parent code of each category; empty for a table of other content."""
     header = Header(batch.schema.names)
     code, parent = header.find(rules.code), header.find(rules.parent)
     names = header.find_all(rules.name)

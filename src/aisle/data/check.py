@@ -239,7 +239,7 @@ def summarize_columns(catalog: Catalog) -> list[ColumnSummary]:
 
 
 def _parts_of_dialect(catalog: Catalog, parts: Mapping[str, str]) -> dict[str, str]:
-    """What a dialect uses columns for that have no role by themselves."""
+    """The use of columns by a dialect that have no role."""
     if catalog.dialect is None:
         return {}
     header, rules = Header(catalog.names), catalog.dialect

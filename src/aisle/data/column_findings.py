@@ -64,7 +64,7 @@ def label_choice(catalog: Catalog) -> Iterator[Finding]:
 
 
 def proposal_findings(catalog: Catalog) -> Iterator[Finding]:
-    """The title, label or images where no filled column has their name: what is read, or what could be."""
+    """Findings about a title, label or images without a column of that name."""
     title = catalog.columns.title
     if title is not None and rank("title", title) is None:
         message = f"title: read from {title}; no column has a title's name"

@@ -63,7 +63,7 @@ class ColumnProfile(NamedTuple):
 
     @property
     def is_constant(self) -> bool:
-        """Whether all of many cells are equal, and so tell products apart by nothing."""
+        """Whether all of many cells are equal, so that the column is constant."""
         return self.sampled > _FEW and self.common == 1
 
     def has_levels_of(self, other: "ColumnProfile") -> bool:

@@ -200,7 +200,7 @@ def _label(
     ]
 
     def order(item: tuple[Rank, tuple[str, ...]]) -> tuple[bool, Rank]:
-        """Names of categories first: without an official tree, numbers mean nothing."""
+        """Names of categories first: without an official tree, numbers are meaningless."""
         number = label_share is None and bool(texts) and profile(item[1][0]).numbers >= _HALF
         return number, item[0]
 

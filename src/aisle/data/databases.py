@@ -80,7 +80,7 @@ def _bare_name(url: str) -> str | None:
 
 
 def _statement(sa: Any, connection: Any, address: Address, table: str | None, query: str | None) -> Any:
-    """What to run.
+    """The statement to execute.
 
     Raises:
         CatalogError: There is no such table, or none is named.

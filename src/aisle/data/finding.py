@@ -18,7 +18,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding: `count` of `unit`, and what Aisle does about it.
+    """One finding: `count` of `unit`, and its consequence.
 
     Attributes:
         kind: The kind of finding.

@@ -1,4 +1,4 @@
-"""Rows held as mappings (JSON objects, rows in memory) as record batches."""
+"""Converts mappings (JSON objects, rows in memory) to record batches."""
 
 import datetime
 import decimal

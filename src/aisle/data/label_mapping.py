@@ -171,7 +171,7 @@ def _map_to_tree(labels: Mapping[str, int], taxonomy: Taxonomy, style: LabelStyl
 
 
 def _look_up(label: str, taxonomy: Taxonomy, style: LabelStyle) -> tuple[list[int], str]:
-    """The nodes of a label, and what is wrong with it (empty: nothing)."""
+    """The nodes of a label, and its problem (empty if there is none)."""
     exact = taxonomy.find(label.strip())  # an id, which may contain any character
     if exact is None and "&" in label:
         exact = taxonomy.find(decode_entities(label).strip())

@@ -32,7 +32,7 @@ class Labels(NamedTuple):
 
 
 def read_labels(records: Records, columns: Columns, taxonomy: Taxonomy | None, problems: Problems) -> Labels:
-    """Read the label of every record. What is unusual about a label is reported for each row that has it."""
+    """Read the label of every record. A label's problem is reported for each of its rows."""
     if not columns.label:
         return no_labels(records, columns, taxonomy, problems)
     single_column = columns.category is not None
@@ -72,7 +72,7 @@ def no_labels(records: Records, columns: Columns, taxonomy: Taxonomy | None, pro
 
 
 def labels_from_values(values: Sequence[CategoryPath | str | None], taxonomy: Taxonomy | None) -> Labels:
-    """Labels given as paths or ids rather than read from a file."""
+    """Labels passed as paths or ids instead of a column."""
     texts = ["" if v is None else v if isinstance(v, str) else LEVEL_MARK.join(v) for v in values]
     known: dict[str, int] = {}
     codes = np.array([known.setdefault(text, len(known)) for text in texts], np.int32)
@@ -100,7 +100,7 @@ def _report_rows(coded: DictionaryEncoded, mapping: LabelMapping, column: str, p
 
 
 def _report_column(coded: DictionaryEncoded, mapping: LabelMapping, column: str, problems: Problems) -> None:
-    """Report what concerns all labels, once."""
+    """Report problems of all labels once."""
     if mapping.ancestors:
         count = int(np.isin(coded.codes, list(mapping.ancestors)).sum())
         example = coded.values[min(mapping.ancestors)].replace(LEVEL_MARK, ", ").replace("\n", ", ")

@@ -1,4 +1,4 @@
-"""Parses one label, given the style of its column.
+"""Parses one label in the style of its column.
 
 `label_styles.detect_style` detects the style over the whole column: names contain commas, slashes and
 ampersands ("Dining, Living Room Furniture", "A/C Units"), and only the column shows which of them separates
@@ -58,7 +58,7 @@ class LabelStyle(NamedTuple):
 
 
 class ParsedLabel(NamedTuple):
-    """The acceptable paths of a label, the primary one first, and what is wrong with it."""
+    """The acceptable paths of a label, the primary one first, and its problem."""
 
     paths: tuple[CategoryPath, ...]
     problem: str = ""
@@ -75,7 +75,7 @@ def has_escapes(labels: Iterable[str], mark: str) -> bool:
 
 
 def parse_label(label: str, style: LabelStyle) -> ParsedLabel:
-    """Parse one label: a path, several, a JSON list, or nothing. Never raises."""
+    """Parse one label: a path, several paths, a JSON list, or an empty text. Never raises."""
     nested = from_json(label, style)
     if nested is not None:
         return _to_paths(nested)

@@ -33,7 +33,7 @@ _FRAME = {  # keys beside a record that say nothing about a product
 
 
 def simplify(value: Any, depth: int = 0) -> Any:
-    """A nested value without what no one reads.
+    """A nested value without the keys that are not read.
 
     A connection (`{"edges": [{"node": …}]}`) becomes the list of its nodes, a term (`{"id": 9, "name":
     "Shoes"}`) its name or, with parents, the names of its path, a list of images (`[{"src": …}]`) their
@@ -187,7 +187,7 @@ def _merged(name: str, values: list[Any]) -> Any:
 
 
 def _is_frame(key: str, rest: Mapping[str, Any]) -> bool:
-    """Whether the other keys say nothing about a product."""
+    """Whether the other keys contain no data about a product."""
     names = {_plain(name).strip("_@") for name in rest}
     return names <= _FRAME and (key != "attributes" or "type" in names)
 

@@ -1,4 +1,4 @@
-"""Copies what is read once to temporary files: pipes (`-`, `<(…)`, `/dev/stdin`) and addresses."""
+"""Copies pipes (`-`, `<(…)`, `/dev/stdin`) and addresses to temporary files."""
 
 import os
 import re
@@ -42,7 +42,7 @@ class PipeCopies:
         self._sources: dict[Path, Any] = {}
 
     def replace_pipes(self, source: Any, max_expanded: int | None = None) -> Any:
-        """Return the source with a temporary file in place of each pipe and address.
+        """Return the source with a temporary file instead of each pipe and address.
 
         Raises:
             CatalogError: As `file`.

@@ -57,7 +57,7 @@ def check_rows(
 
 
 def _check_ids(records: Records, column: str | None, problems: Problems, repeated: bool) -> None:
-    """Report blank ids and, if asked for, ids that an earlier record has."""
+    """Report blank ids and optionally repeated ids."""
     if column is None or not len(records):
         return
     texts = [pc.fill_null(as_text(array), "") for array in records.column(column)]

@@ -42,7 +42,7 @@ def choose_dialect(
 
 
 def format_to_keep(form: "str | Path | Dialect | None", dialect: Dialect | None) -> str | Dialect | None:
-    """What a run remembers of the dialect of its catalog.
+    """The dialect of a run's catalog, as saved in the run.
 
     Args:
         form: The dialect that the user named; `none` for no dialect.

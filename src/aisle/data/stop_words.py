@@ -1,4 +1,4 @@
-"""Words that say nothing about a product: articles, prepositions, pronouns, conjunctions, auxiliaries.
+"""Stop words: articles, prepositions, pronouns, conjunctions, auxiliaries.
 
 `stop_words.toml` holds function words only. Published lists (stop-words, stopwords-iso) also hold words that
 name products: "ring", "keys", "tv" and "computer" are in them.
@@ -14,5 +14,5 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 
 
 def is_content_word(text: str) -> bool:
-    """Whether a word, or a group of words, says anything: some part of it has letters and is no stop word."""
+    """Whether a text has a word with letters that is no stop word."""
     return any(part not in STOP_WORDS for part in _LETTERS.findall(text.casefold()))

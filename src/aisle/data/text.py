@@ -69,7 +69,7 @@ def parse_list(text: str) -> list[Any] | None:
 
 
 def spreadsheet_text(text: str) -> str:
-    """Text for a cell of a spreadsheet; what would run there as a formula (`=1+1`) gets a leading `'`."""
+    """Text for a cell of a spreadsheet; a formula (`=1+1`) is escaped by a leading `'`."""
     return "'" + text if _FORMULA.match(text) else text
 
 

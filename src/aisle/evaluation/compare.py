@@ -53,7 +53,7 @@ class Fold(NamedTuple):
 
 
 class TrainingResult(NamedTuple):
-    """One training: the predicted node of each evaluated row, and what it cost.
+    """One training: the predicted node of each evaluated row, and its cost.
 
     Attributes:
         answers: (n,) predicted nodes.

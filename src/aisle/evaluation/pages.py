@@ -1,4 +1,4 @@
-"""Shared parts of the HTML pages: each page is one file that loads nothing else."""
+"""Shared parts of the self-contained HTML pages."""
 
 from functools import cache
 
@@ -28,7 +28,7 @@ def spaced(text: str) -> str:
 
 
 def path_parts(path: CategoryPath, other: CategoryPath) -> list[tuple[str, bool]]:
-    """Each part of `path`, and whether `other` has it too at this place."""
+    """Each part of `path`, and whether `other` has the same part at this level."""
     shared = 0
     while shared < min(len(path), len(other)) and path[shared] == other[shared]:
         shared += 1

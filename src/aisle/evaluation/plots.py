@@ -25,7 +25,7 @@ class DecisionPoint(NamedTuple):
 
 
 def reliability_plot(bins: Sequence[ReliabilityBin]) -> str:
-    """Accuracy against confidence, and below it how many products each bar stands for."""
+    """Accuracy against confidence, and a histogram of the products below."""
     max_count = max((b.count for b in bins), default=0) or 1
     axis: dict[str, Any] = {"width": 420, "left": 26 + 6.2 * max(4, len(f"{max_count:,}")), **_PAGE}
     top = Chart(height=260, y=(0, 1.02), y_label="right", percent="xy", **axis)
@@ -51,7 +51,7 @@ def reliability_plot(bins: Sequence[ReliabilityBin]) -> str:
 
 
 def coverage_plot(points: Sequence[CoveragePoint], decisions: Decisions | None) -> str:
-    """Precision when only the surest share of products is answered, with the decisions taken, if any."""
+    """The precision-coverage curve, with the decisions of the policy, if any."""
     accept = decisions.accept if decisions else None
     lowest = min((p.precision for p in points), default=0.0)
     if accept and accept.precision:

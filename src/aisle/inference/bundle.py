@@ -44,7 +44,7 @@ Model = TypeVar("Model", bound=Any)
 
 
 def write_bundle(model: Any, folder: Path) -> str:
-    """Write a model as a bundle, in a folder of its own that is then renamed.
+    """Write a model as a bundle to a temporary folder, which is then renamed.
 
     Args:
         model: `model.write_files(folder)` writes what only its kind has.

@@ -1,4 +1,4 @@
-"""The model card in a bundle: what the model reads, what was measured, what it guarantees."""
+"""The model card of a bundle: inputs, measured results and guarantees."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ from aisle.inference.training_counts import training_products
 
 
 def model_card(predictor: Any, model_id: str) -> str:
-    """Markdown; the measured results come from `predictor.results`, nothing is claimed that is not there."""
+    """The card as Markdown, with the measured results of `predictor.results`."""
     tree, results = predictor.taxonomy, predictor.results
     views = "\n".join(f"- `{name}`: {_encoder(spec)}" for name, spec in predictor.spec.views.items())
     return f"""---
@@ -69,7 +69,7 @@ def measured(results: dict[str, Any] | Any) -> str:
 
 
 def renewed(card: str, policy: Any, model_id: str, rules: Any = None) -> str:
-    """A copied card that names the model's id, and what its policy guarantees and its rules are now."""
+    """A copied card, updated with the model's id, guarantees and rules."""
     before, _, rest = card.partition("## Guarantee\n")
     _, _, after = rest.partition("## Use\n")
     before = re.sub(r"(?m)^# Model .*$", f"# Model {model_id}", before, count=1)
@@ -77,7 +77,7 @@ def renewed(card: str, policy: Any, model_id: str, rules: Any = None) -> str:
 
 
 def guarantee(policy: Any, rules: Any = None) -> str:
-    """The operating curve as a table, what is guaranteed of it, and of which products it is not."""
+    """The operating curve as a table, its guarantee, and the products that it does not cover."""
     summary = summarize_curve(policy)
     ruled = "" if rules is None else f"\n\n{rules.statement.capitalize()}."
     if not summary.points:

@@ -9,7 +9,7 @@ from aisle.taxonomy import Scores, Taxonomy
 
 
 class Classifier(Protocol):
-    """Whatever turns products into log-probabilities over a tree."""
+    """Protocol of classifiers: products to log-probabilities over a tree."""
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -37,8 +37,7 @@ class Classifier(Protocol):
 def confidences(
     classifier: Classifier, products: Sequence[Product], without: Collection[str] = ()
 ) -> Confidences:
-    """How sure any classifier is of every category: as its predictions have it, or, where it has no policy,
-    as its own probabilities have it."""
+    """The confidences in every category: calibrated, or the probabilities of a classifier without policy."""
     method = getattr(classifier, "confidences", None)
     if method is not None:
         return method(products, without)

@@ -74,7 +74,7 @@ def write_folder(
 
 
 def check_vacant(folder: Path) -> None:
-    """Check that a bundle may be written here: there is nothing, or a bundle, which it replaces.
+    """Check that a bundle may be written to this path: it does not exist, or is a bundle.
 
     Raises:
         BundleError: it is a file, or a folder that holds something else.
@@ -86,7 +86,7 @@ def check_vacant(folder: Path) -> None:
 
 
 def recover(folder: Path) -> None:
-    """Finish or remove what a killed writer of this bundle has left.
+    """Finish or remove the temporary folders of a killed writer.
 
     A writer that was killed between its two renames has left the new bundle, whole, and the old one, both
     hidden. A writer that still runs is waited for where there is no bundle, else left alone.
@@ -220,7 +220,7 @@ def read_manifest(folder: Path) -> Any:
 
 
 def _check_file(folder: Path, name: str, expected: Any) -> None:
-    """Check that a listed file lies in the folder and has the size and hash that the manifest lists."""
+    """Check that a listed file is in the folder and has the listed size and hash."""
     path = folder / name
     parts = PurePosixPath(name).parts
     if not parts or Path(name).is_absolute() or ".." in parts:

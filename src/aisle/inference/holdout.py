@@ -28,7 +28,7 @@ class KnowsTrainingRows(Protocol):
 
 
 class HeldOutRows(NamedTuple):
-    """Labelled rows of a catalog: the rows, where they belong, what ties near-duplicates together."""
+    """Labelled rows of a catalog, with their targets and groups of near-duplicates."""
 
     catalog: Catalog
     targets: Targets
@@ -43,7 +43,7 @@ class HeldOutRows(NamedTuple):
         return HeldOutRows(self.catalog.select(rows), targets, self.groups[rows])
 
     def right(self, scores: Scores) -> np.ndarray:
-        """(n,) bool: the best answer is the label, or lies in its branch where no more is known."""
+        """(n,) bool: the prediction is the label, or is in its branch if the label is a branch."""
         tree, best = scores.taxonomy, scores.best()
         end = tree.terminal_of[best]
         start, stop = tree.span[self.targets.node].T

@@ -14,8 +14,7 @@ _MAX_TOP = 50  # top categories in the table
 
 
 def hub_card(model: Any, repo_id: str, license: str | None = None) -> str:
-    """Markdown with the Hub's metadata. Numbers are those of `model.results` and of its policy; nothing is
-    claimed that is not there.
+    """The card as Markdown with the Hub's metadata, and the numbers of `model.results` and the policy.
 
     Args:
         model: A saved model.

@@ -74,7 +74,7 @@ class KnnIndex:
         return cls(spaces)
 
     def query(self, vectors: Mapping[str, np.ndarray], taxonomy: Taxonomy) -> Nearest:
-        """What the nearest products say, in each space."""
+        """The nearest products in each embedding space."""
         return Nearest.stack_spaces(
             [near.query(vectors[name], taxonomy) for name, near in self.spaces.items()]
         )

@@ -15,7 +15,7 @@ _SHOWN = 30  # columns that a message names
 
 
 class ModelInputs(Protocol):
-    """What reads views of products."""
+    """Protocol of models that read views of products."""
 
     @property
     def inputs(self) -> tuple[View, ...]:
@@ -113,7 +113,7 @@ def _nothing_known(
 
 
 def _trained(written: CatalogFormat) -> list[tuple[str, str]]:
-    """(role, column) of what the training catalog's columns feed."""
+    """Pairs of role and column that the training catalog used."""
     view_columns: list[tuple[str, str]] = []
     for role in ("title", "description", "images", "image_template", "fields"):
         value = written.columns.get(role) or ()

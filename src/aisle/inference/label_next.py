@@ -20,7 +20,7 @@ _CANDIDATES = 5_000
 
 
 class EmbeddingModel(Protocol):
-    """What predicts and embeds products, and knows which it was trained on."""
+    """Protocol of models that predict, embed, and know their training rows."""
 
     def seen(self, products: Catalog, /) -> np.ndarray:
         """(n,) bool: products whose content the model was trained on."""

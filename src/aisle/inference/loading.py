@@ -1,4 +1,4 @@
-"""Opens saved models of any kind. No torch here: only what needs it imports it."""
+"""Loads saved models of any kind. Torch is imported only by models that need it."""
 
 import dataclasses
 import importlib.util
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class RuntimeDeviceError(AisleError):
-    """An exported model is asked to run where it cannot."""
+    """An exported model cannot run on the requested device."""
 
 
 def at_precision(model: Any, precision: float) -> Any:

@@ -15,7 +15,7 @@ _NAMES = 8  # of views and members that a line names
 
 
 def summary_lines(model: "BasePredictor") -> tuple[str, str, str]:
-    """What the model is and reads, what it was trained on, and what it guarantees."""
+    """A summary of the model: kind, inputs, training data and guarantees."""
     tree, recipe = model.taxonomy, model.results.get("recipe")
     kind = f"{type(model).__name__}{f' {recipe!r}' if recipe else ''}{_members(model)}"
     number = training_products(model)

@@ -21,7 +21,7 @@ from aisle.taxonomy import Taxonomy
 
 
 class NetworkParts(NamedTuple):
-    """What a network's files hold; `context` is the tree and the training products of each terminal."""
+    """Content of a network's files; `context` is the tree and the training products of each terminal."""
 
     spec: ModelSpec
     context: Context

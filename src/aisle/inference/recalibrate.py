@@ -18,7 +18,7 @@ CALIBRATION_SHARE = 0.3  # of the rows; thresholds, which carry the guarantee, g
 
 
 class Recalibrated(NamedTuple):
-    """The predictor with its new policy, and what became of the catalog's rows.
+    """The predictor with its new policy, and the row counts.
 
     calibration, thresholds: rows each was fitted on. seen: rows left out because training saw them, or a
     near-duplicate of them. unlabelled: rows left out because they say nothing. ruled: rows left out because

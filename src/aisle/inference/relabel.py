@@ -17,7 +17,7 @@ from aisle.taxonomy.tree_diff.moves import moves
 
 
 class Relabelled(NamedTuple):
-    """What was changed in a file.
+    """The changes in a file.
 
     Attributes:
         out: the new file.

@@ -50,7 +50,7 @@ class DuplicateGroup:
 
     @property
     def reason(self) -> str:
-        """What its pairs were matched by: `text`, `image` or `text, image`."""
+        """How its pairs were matched: `text`, `image` or `text, image`."""
         matched = {
             "text": any(pair.text is not None for pair in self.pairs),
             "image": any(pair.image is not None for pair in self.pairs),

@@ -59,7 +59,7 @@ def render(
 
 
 def order_of(hits: Sequence[Hit]) -> Order:
-    """What hits are sorted by: cosine (`similarity`), BM25 (`words`), or both (`match`)."""
+    """The score that hits are sorted by: cosine (`similarity`), BM25 (`words`), or both (`match`)."""
     if all(hit.words is None for hit in hits):
         return "similarity"
     return "words" if all(hit.similarity is None for hit in hits) else "match"

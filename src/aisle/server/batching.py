@@ -152,7 +152,7 @@ class Batcher:
         return job.future
 
     def close(self, seconds: float = 30) -> None:
-        """Score what is queued and stop."""
+        """Score the queued products and stop."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

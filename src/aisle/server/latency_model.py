@@ -1,4 +1,4 @@
-"""Latency model: predicts how long a batch takes from the batches before it."""
+"""Latency model: predicts the duration of a batch from those of earlier batches."""
 
 from collections import deque
 from collections.abc import Sequence

@@ -28,7 +28,7 @@ _BAD = re.compile("[\x00\ud800-\udfff]")  # no database and no UTF-8 holds them
 
 
 def clean(text: str) -> str:
-    """Replace what cannot be stored or sent: NUL and unpaired surrogates."""
+    """Replace characters that cannot be stored or sent: NUL and unpaired surrogates."""
     if text.isascii() and "\0" not in text:  # megabytes of base64 among them
         return text
     return _BAD.sub("\ufffd", text)
@@ -212,7 +212,7 @@ class ProductParser:
 
 
 def image_keys(sent: ProductIn, product: Product, files: Mapping[str, bytes] | None = None) -> list[str]:
-    """What identifies a product's images: a URL by itself, since its content may change; bytes by hash."""
+    """Keys of a product's images: the URL, since its content may change, or a hash of the bytes."""
     if all(image.url is None for image in sent.images):
         return [content_hash(image.read()) for image in product.images]
     keys = []

@@ -167,7 +167,7 @@ class LimitedProtocol(HttpToolsProtocol):
     # -- the end --------------------------------------------------------------------------------------
 
     def send_400_response(self, msg: str) -> None:
-        """Respond to what cannot be parsed, or to why the parser was stopped."""
+        """Respond to a request that cannot be parsed, or that the parser rejected."""
         if not self._discard:
             self._fail(*(self._error or (400, "bad_request", msg)))
 
@@ -195,7 +195,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _end_after_response(self) -> None:
-        """Read nothing more; pipelined requests are dropped."""
+        """Stop reading; pipelined requests are dropped."""
         self._discard = True
         if self.pipeline or self.cycle is None:
             self._real.abort()

@@ -1,4 +1,4 @@
-"""Products of an uploaded file, with what is wrong with their rows."""
+"""Products of an uploaded file, with the problems of their rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ _FAILED = "the model failed on this product; the server's log says why"
 
 @dataclass(frozen=True)
 class RowProduct(Product):
-    """A product of a file; `row_problems`: what is wrong with its row; `fatal`: it cannot be decided."""
+    """A product of a file; `row_problems`: the problems of its row; `fatal`: it cannot be decided."""
 
     row_problems: tuple[Problem, ...] = ()
     fatal: bool = False
     source: str = ""
 
     def failed(self) -> "RowProduct":
-        """The same product without what a model reads, which failed on it."""
+        """The same product without the views that the model failed on."""
         problem = Problem(None, None, _FAILED, fatal=True)
         empty = replace(self, fields={}, images=(), vectors={})
         return replace(empty, row_problems=(*self.row_problems, problem), fatal=True)

@@ -159,7 +159,7 @@ class Server:
         return not self.keys.ever_used and (self.settings.no_keys or self.settings.reachable is None)
 
     def stop(self) -> None:
-        """Finish what is queued and close all parts."""
+        """Finish the queued work and close all parts."""
         self.draining = True
         self.worker.stop()
         self.batcher.close(self.settings.drain_seconds)

@@ -1,4 +1,4 @@
-"""What a person should know before accepting a suggestion: that nothing is likely, or that views disagree."""
+"""Warnings about suggestions: no category is likely, or the views disagree."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class ViewPath(NamedTuple):
 
 
 class ViewConflict(NamedTuple):
-    """What the texts and the images of a product say, where both cannot be right."""
+    """The predictions from texts alone and from images alone, if they conflict."""
 
     text: ViewPath
     image: ViewPath
@@ -71,7 +71,7 @@ def find_conflict(text: Prediction, image: Prediction) -> ViewConflict | None:
 
 
 def _known_path(prediction: Prediction) -> ViewPath:
-    """Nothing is known of a product unlike those learned from."""
+    """The product is out of distribution."""
     if prediction.reason in (NO_VIEW, OOD_MESSAGE):
         return ViewPath((), 0.0)
     depth = sum(confidence >= _SAYS for confidence in prediction.confidence)

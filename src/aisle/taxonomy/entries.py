@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """What a format's parser found in a file.
+    """The result of a format's parser.
 
     Attributes:
         kind: the kind of tree, such as `Google product taxonomy`.
@@ -62,7 +62,7 @@ class Parsed(NamedTuple):
 
 
 class TreeFile(NamedTuple):
-    """A tree, and what its file says beyond it.
+    """A tree, and further data of its file.
 
     Attributes:
         taxonomy: the tree.

@@ -55,7 +55,7 @@ def read_tree(path: str | Path) -> ReadTree:
 
 
 def read_tree_file(path: str | Path) -> TreeFile:
-    """Read a tree, and all that its file says: problems, kind, names in other languages, attributes.
+    """Read a tree with its problems, kind, names in other languages and attributes.
 
     Args:
         path: the file; or a folder of files of one tree, which are joined by id. Names come from the English

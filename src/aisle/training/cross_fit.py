@@ -24,7 +24,7 @@ REMEMBERED = 20_000  # rows looked through for those that a model compares new p
 
 
 class OutOfFold(NamedTuple):
-    """What fold models say of the rows they were not trained on.
+    """Out-of-fold predictions.
 
     Attributes:
         rows: (n,) sorted row numbers.

@@ -17,7 +17,7 @@ Row = Mapping[str, float | str]
 
 
 def draw(history: Sequence[Row], file: Path) -> None:
-    """Write the curves of a run's history as SVG; nothing where no epoch is done.
+    """Write the curves of a run's history as SVG; no file before the first epoch.
 
     Args:
         history: a row per epoch, with `stage`, `step`, `loss` and what was measured.

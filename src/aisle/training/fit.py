@@ -142,7 +142,7 @@ def _labelled_rows(catalog: Catalog) -> Catalog:
 
 
 def _run_data(catalog: Catalog, split: SplitRows, taxonomy: Taxonomy, start: Any) -> dict[str, Any]:
-    """What identifies the data of a run, so that it is resumed with the same."""
+    """A fingerprint of a run's data, checked when the run is resumed."""
     data = {"fingerprint": catalog.fingerprint, "rows": {k: len(v) for k, v in split._asdict().items()}}
     data |= {"start": start.model_id} if start is not None else {}
     return {**data, "taxonomy": taxonomy.fingerprint}

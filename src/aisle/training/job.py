@@ -76,7 +76,7 @@ class SplitRows(NamedTuple):
 
 
 class TrainingJob(NamedTuple):
-    """What a family of models trains on.
+    """The inputs of training.
 
     Attributes:
         catalog: n labelled products.

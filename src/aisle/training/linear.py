@@ -77,7 +77,7 @@ def check_start(start: Any, recipe: LinearRecipe) -> None:
 
 
 def check_tree(recipe: LinearRecipe, taxonomy: Taxonomy) -> None:
-    """Does nothing: a linear model can be trained on any tree."""
+    """No-op: a linear model can be trained on any tree."""
 
 
 def load(folder: Path, trust_code: bool) -> LinearPredictor:
@@ -86,7 +86,7 @@ def load(folder: Path, trust_code: bool) -> LinearPredictor:
 
 
 def readable_views(recipe: LinearRecipe, trust_code: bool) -> dict[str, View]:
-    """What each view reads of a product, by name."""
+    """The inputs of each view, by name."""
     return linear_views(recipe.model)
 
 
@@ -123,7 +123,7 @@ def train(job: TrainingJob, recipe: LinearRecipe, run: Run | None, progress: Pro
 
 
 class _Trainer(NamedTuple):
-    """What the final model and the models of the folds have in common.
+    """The parts that the final model and the fold models share.
 
     Attributes:
         job: what is trained on.

@@ -94,7 +94,7 @@ class Epoch(NamedTuple):
 
 
 class StageSettings(NamedTuple):
-    """What a stage takes from its recipe.
+    """The parameters of a stage from its recipe.
 
     Attributes:
         number: of the stage, from 0.

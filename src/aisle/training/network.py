@@ -37,7 +37,7 @@ __all__ = ["check", "check_start", "check_tree", "load", "readable_views", "trai
 
 
 class TrainContext(NamedTuple):
-    """What the phases of training share.
+    """State shared by the phases of training.
 
     Attributes:
         job: what the network is trained on.
@@ -64,7 +64,7 @@ def load(folder: Path, trust_code: bool) -> Predictor:
 
 
 def readable_views(recipe: NetworkRecipe, trust_code: bool) -> dict[str, View]:
-    """What each view reads of a product, by name."""
+    """The inputs of each view, by name."""
     return network_views(recipe.network, trust_code)
 
 
@@ -152,7 +152,7 @@ def _new_model(
 
 
 def check(recipe: NetworkRecipe, trust_code: bool) -> None:
-    """Check before training that all parts exist and have the options given.
+    """Check before training that all parts exist and accept their options.
 
     Raises:
         RecipeError: as `find_part` and `check_options`; or a run that an encoder starts from is absent.
@@ -242,7 +242,7 @@ def _batch_loader(
     label_names: bool = False,
     augment: Mapping[str, Augment] | None = None,
 ) -> BatchLoader:
-    """Batches of some rows of the catalog, and of label names where asked for."""
+    """Batches of some rows of the catalog, and optionally of label names."""
     catalog, taxonomy = shared.job.catalog.select(rows), shared.context.taxonomy
     training_set = TrainingSet(catalog, shared.job.targets.select(rows), catalog.weights)
     if label_names:

@@ -24,7 +24,7 @@ class LossSpec(PartSpec):
 
 
 class Stage(Strict):
-    """One training stage: what is trained, from which weights, and for how long.
+    """One training stage: trained parts, initial weights and duration.
 
     Attributes:
         name: name of the stage, for messages and for `init_from`.
@@ -120,7 +120,7 @@ class NetworkRecipe(RecipeBase, ModelSpec):
         return ModelSpec(**{name: getattr(self, name) for name in ModelSpec.model_fields})
 
     def without(self, names: set[str]) -> Self:
-        """A copy without these views, and without the stages that train nothing else.
+        """A copy without these views, and without the stages that train only them.
 
         Raises:
             RecipeError: no stage is left.

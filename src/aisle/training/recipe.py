@@ -1,4 +1,4 @@
-"""Loads recipes: what is trained, and how, as validated TOML."""
+"""Loads recipes: model and training parameters as validated TOML."""
 
 import copy
 import tomllib

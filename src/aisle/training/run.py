@@ -86,7 +86,7 @@ class Run:
         return (self.model / MANIFEST).exists() and not (self.folder / "checkpoint.pt").exists()
 
     def check(self, resume: bool) -> None:
-        """Check that the folder can be used, as far as possible without the rows.
+        """Check that the folder can be used, before the rows are read.
 
         Args:
             resume: whether it may hold an interrupted run.

@@ -116,7 +116,7 @@ def _batches(path: Path, problems: Problems | None = None) -> Iterator[pa.Record
 
 
 def _header(path: Path) -> dict[str, str]:
-    """Which column of the products' file holds what, whatever the order and the spelling."""
+    """The columns of the products' file by role, in any order and spelling."""
     batch = next(_batches(path))
     simple = {re.sub(r"\W|_", "", name).lower(): name for name in batch.schema.names}
     wanted = {

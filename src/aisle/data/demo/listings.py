@@ -165,6 +165,6 @@ def _wrong(category: Category, common: list[Category], rng: random.Random) -> st
 
 
 def _numbered(listings: list[Listing], letter: str, rng: random.Random) -> list[Listing]:
-    """Shuffled, then given ids, so that ids carry no information."""
+    """Shuffle, then assign ids, so that ids carry no information."""
     rng.shuffle(listings)
     return [replace(row, id=f"{letter}{10_001 + i}") for i, row in enumerate(listings)]

@@ -109,7 +109,7 @@ EMOJI = ("🔥", "✨", "❤️", "👍", "🌸", "‼️", "✅", "🎁")
 
 
 class Facts(NamedTuple):
-    """What a listing says about one item, in one language; `others` are names of other products."""
+    """The text of one listing in one language; `others` are names of other products."""
 
     language: str
     noun: str
@@ -160,7 +160,7 @@ def _title(facts: Facts, slots: dict[str, str], rng: random.Random) -> str:
 
 
 def _description(facts: Facts, slots: dict[str, str], rng: random.Random) -> str:
-    """A few sentences, or nothing for 30 % of the products."""
+    """A few sentences; empty for 30 % of the products."""
     if rng.random() < 0.3:
         return ""
     grammar = GRAMMARS[facts.language]
@@ -207,7 +207,7 @@ def _one(alternatives: str, rng: random.Random) -> str:
 
 
 def _fill(phrase: str, facts: Facts, slots: dict[str, str], rng: random.Random) -> str:
-    """`phrase` with its slots filled; `{coloured}` first, since it has slots of its own."""
+    """Fill the slots of `phrase`; `{coloured}` first, since it contains slots."""
     phrase = phrase.replace("{coloured}", _one(GRAMMARS[facts.language].coloured, rng))
     for other in rng.sample(facts.others, len(facts.others)):
         phrase = phrase.replace("{other}", other, 1)

@@ -1,4 +1,4 @@
-"""Attributes of a product, each of which becomes a column of its own."""
+"""Converts attributes of products to columns."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -94,7 +94,7 @@ class AttributeTable:
         return [*dict.fromkeys(self._column.values()), *([REST] if self._rest else [])]
 
     def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """A batch with a column for each attribute in the place of columns whose names hold one."""
+        """A batch in which attribute columns replace the columns whose names contain an attribute."""
         if not self.added:
             return batch
         cells: dict[str, list[str | None]] = {name: [None] * batch.num_rows for name in self.added}

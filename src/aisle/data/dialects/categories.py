@@ -69,14 +69,14 @@ class CategoryReader:
         return self._nested[column].paths(paths) if column in self._nested else paths
 
     def is_none(self, path: Path) -> bool:
-        """Whether a category stands for none."""
+        """Whether the category is a placeholder for no category."""
         return tuple(name.casefold() for name in path) in self._none
 
     def _without_root(self, path: Path) -> Path:
         return path[1:] if path[0].casefold() in self._roots else path
 
     def _common_root(self, records: Records, column: str) -> set[str]:
-        """The root that all categories share and are below, without case; nothing if there is none."""
+        """The root that all categories share, ignoring case; empty if there is none."""
         paths = [path for cell in _distinct(records, column) for path in self._paths(column, cell)]
         roots = {path[0].casefold() for path in paths}
         return roots if len(roots) == 1 and min(map(len, paths)) > 1 else set()

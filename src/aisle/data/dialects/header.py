@@ -1,4 +1,4 @@
-"""The columns of a file, found by the names that a dialect gives them."""
+"""Finds columns of a file by the names in a dialect."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -50,7 +50,7 @@ class Header:
 
 
 def wildcards(pattern: str, name: str) -> tuple[str, ...] | None:
-    """What each `*` of a pattern stands for in a name.
+    """The match of each `*` of a pattern in a name.
 
     `wildcards("Attribute * name", "Attribute 12 name") == ("12",)`.
 

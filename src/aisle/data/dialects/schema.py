@@ -38,7 +38,7 @@ class DetectRules(DialectTable):
 
 
 class RoleNames(DialectTable):
-    """Column names by role, the likeliest first. A role without names is found as in other files."""
+    """Column names by role, the likeliest first. A role without names is detected as in other files."""
 
     id: Names = ()
     title: Names = ()

@@ -1,4 +1,4 @@
-"""What every reader of a file format has, and the options of reading."""
+"""Base class of readers of file formats, and the reading options."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _SAMPLE_BYTES = 256 * 1024  # of a file, by which its number of rows is estimate
 
 
 class ReadOptions(NamedTuple):
-    """What is known of a source before it is read.
+    """Options of reading a source.
 
     Attributes:
         delimiter: The field delimiter of CSV files. Default: detected.
@@ -33,7 +33,7 @@ class ReadOptions(NamedTuple):
     max_expanded: int | None = None
 
     def note(self, **found: str) -> None:
-        """Record what the first file is read with."""
+        """Record the options that the first file is read with."""
         if self.detected is not None:
             self.detected.update({key: value for key, value in found.items() if key not in self.detected})
 

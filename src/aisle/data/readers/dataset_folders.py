@@ -65,7 +65,7 @@ def with_splits(tables: Sequence[TableFile], folder: Path) -> list[TableFile]:
 
 
 def _split_of(table: TableFile, folder: Path) -> str | None:
-    """The split in the name of a file, or of a folder that it lies in."""
+    """The split in the name of a file or of its folder."""
     stem = table.path.name.split(".")[0]
     shard = _SHARD.fullmatch(stem)
     parents = table.path.relative_to(folder).parts[:-1]
@@ -90,7 +90,7 @@ def add_split(batch: pa.RecordBatch, split: str | None) -> pa.RecordBatch:
 
 
 def named_labels(table: pa.Table) -> pa.Table:
-    """The table with the names of classes in place of their numbers, where `datasets` notes them.
+    """The table with class names instead of class numbers, if `datasets` metadata has them.
 
     Args:
         table: A table whose schema may hold the metadata of `datasets`.
@@ -119,7 +119,7 @@ def _cells(column: pa.ChunkedArray) -> list[list[int | None]]:
 
 
 def _names_at(numbers: pa.Array | pa.ChunkedArray, classes: pa.Array) -> pa.Array:
-    """The class of each number; null for -1, which stands for no label."""
+    """The class name of each number; null for -1, which means no label."""
     if isinstance(numbers, pa.ChunkedArray):
         numbers = pa.concat_arrays(numbers.chunks) if numbers.num_chunks else pa.array([], numbers.type)
     known = pc.and_(pc.greater_equal(numbers, 0), pc.less(numbers, len(classes)))

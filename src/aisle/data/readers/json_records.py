@@ -89,7 +89,7 @@ def _find(value: Any, depth: int) -> tuple[int, JsonPath] | None:
 
 
 def _is_record(value: Mapping[str, Any]) -> bool:
-    """Whether an object has a title of its own."""
+    """Whether an object has a title."""
     ranks = (rank("title", key) for key, item in value.items() if isinstance(item, str) and len(key) < 100)
     return any(rank_ is not None and rank_.tier < VAGUE for rank_ in ranks)
 

@@ -151,7 +151,7 @@ class JsonText:
         return grown
 
     def _more(self) -> bool:
-        """Append the next piece, and drop what is read; False at the end."""
+        """Append the next block, and drop the text already read; False at the end."""
         text = "" if self._ended else next(self._pieces, "")
         if not text:
             self._ended = True
@@ -167,7 +167,7 @@ class JsonText:
 
 
 def parse_prefix(text: str) -> tuple[Any, bool]:
-    """The first value of a text that may end in its middle, as far as it goes.
+    """The first value of a text that may be truncated, without the incomplete part.
 
     Returns:
         The value, and whether it is whole.

@@ -109,7 +109,7 @@ class LocatedRecords(NamedTuple):
 
 
 def locate_records(sheets: Sequence[Sheet], path: object) -> Iterator[LocatedRecords]:
-    """The same records as those of `sheet_batches`, with their places.
+    """The records of `sheet_batches` with their positions.
 
     Args:
         sheets: The sheets of the file.

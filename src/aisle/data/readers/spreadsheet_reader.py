@@ -47,7 +47,7 @@ class SpreadsheetReader(TableReader):
 
 
 def sheet_tables(table: TableFile) -> Iterator[pa.RecordBatch]:
-    """The records of each sheet of a workbook, whatever it holds; nothing from other files.
+    """The records of each sheet of a workbook; none from other files.
 
     Args:
         table: The file, which can be read.

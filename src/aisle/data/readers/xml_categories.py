@@ -1,4 +1,4 @@
-"""The list of categories that a feed has beside its products, which name them by code.
+"""The category list of a feed, to which its products refer by code.
 
 `<categories><category id="2" parentId="1">Mugs</category></categories>` of YML (Yandex Market and others),
 the same with child elements, and the nested groups of CommerceML (1C, Bitrix).

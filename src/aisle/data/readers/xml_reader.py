@@ -62,12 +62,12 @@ class XmlReader(TableReader):
             yield from rows_to_batches(records, problems, first, encoding.name)
 
     def estimate_rows(self, table: TableFile) -> int | None:
-        """None: a line says nothing of a record."""
+        """None: records of XML have no line."""
         return None
 
 
 def xml_category_paths(table: TableFile, encoding: str | None = None) -> dict[str, tuple[str, ...]]:
-    """The categories that a feed lists beside its products: code -> path of names.
+    """The category list of a feed: code -> path of names.
 
     Args:
         table: The file.

@@ -310,7 +310,7 @@ def _pair(element: Element) -> tuple[str, str] | None:
 
 
 def _links_in(element: Element) -> list[str]:
-    """The addresses in an element that holds images, whatever its children are called."""
+    """The addresses in an element of images, for any names of its children."""
     links = [] if element.children else [_text(element) or _link(element)]
     return [
         link for link in (*links, *(link for child in element.children for link in _links_in(child))) if link
@@ -420,7 +420,7 @@ def same_length_text(text: str) -> str:
 
 
 def _explain(error: expat.ExpatError, final: bool) -> str:
-    """What is wrong with a document, in one line."""
+    """The problem of a document in one line."""
     codes, names = expat.errors.codes, expat.errors
     cut_off = {codes[names.XML_ERROR_NO_ELEMENTS], codes[names.XML_ERROR_UNCLOSED_TOKEN]}
     if final and error.code in cut_off:

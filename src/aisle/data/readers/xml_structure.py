@@ -33,7 +33,7 @@ _MAX_PATHS = 20_000  # kinds of elements that are counted
 
 
 class _Kind(NamedTuple):
-    """What is known of the elements at one path."""
+    """Statistics of the elements at one path."""
 
     fields: set[str]
     siblings: list[int]  # the most under one parent
@@ -70,7 +70,7 @@ class Structure:
         self._stack.pop()
 
     def data(self, text: str) -> None:
-        """Characters, which say nothing here."""
+        """Characters are ignored."""
 
     @property
     def is_clear(self) -> bool:

@@ -1,4 +1,4 @@
-"""What is set in the records of a file, and what came of it."""
+"""Edits of the records of a file, and their result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

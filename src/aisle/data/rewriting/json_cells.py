@@ -81,7 +81,7 @@ def _copy_lines(lines: RawLines, out: BinaryIO, records: "_RecordEditor", table:
 
 
 class _RecordedText(JsonText):
-    """JSON text that keeps what was read until it is asked for."""
+    """JSON text that buffers the characters read."""
 
     def __init__(self, pieces: Iterable[str]) -> None:
         super().__init__(pieces)

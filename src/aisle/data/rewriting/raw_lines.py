@@ -1,4 +1,4 @@
-"""Text lines together with their bytes, so that what is copied stays equal byte for byte."""
+"""Text lines together with their bytes, so that copies are identical."""
 
 import codecs
 import io

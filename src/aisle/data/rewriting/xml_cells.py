@@ -155,7 +155,7 @@ class _TextEdit(NamedTuple):
 
 
 class _XmlCopier:
-    """Copies the document, and sets what the editor says in each record.
+    """Copies the document and applies the editor's changes to each record.
 
     expat counts bytes of the UTF-8 text that it is given, in which illegal characters are replaced. They are
     mapped to the characters of the document, which are written in its own encoding.
@@ -170,7 +170,7 @@ class _XmlCopier:
         self._base = 0  # position of `_parsed` in the document
 
     def feed(self, piece: str, final: bool = False) -> None:
-        """Parse the next piece, and write what is complete."""
+        """Parse the next block, and write the complete part."""
         if not self._begun and piece:
             body = piece.lstrip("\ufeff \t\r\n")
             self.out.write(piece[: len(piece) - len(body)].encode(self.encoding, KEPT))

@@ -1,4 +1,4 @@
-"""Compare a new file with what a model was calibrated on."""
+"""Compares a new file with the rows that a model was calibrated on."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -144,7 +144,7 @@ def compare_profiles(reference: Profile, current: Profile, progress: Progress = 
 
 
 def trained_on(classifier: Any, catalog: Catalog) -> np.ndarray:
-    """(n,) bool: rows that the classifier learned from, as far as it knows."""
+    """(n,) bool: rows that the classifier was trained on; all False if unknown."""
     is_training = getattr(classifier, "seen", None)
     return np.zeros(len(catalog), bool) if is_training is None else is_training(catalog)
 

@@ -27,7 +27,7 @@ _MAX_CHARS = 160  # characters of an example
 
 
 class _ScoredProducts(NamedTuple):
-    """What the model says of n products.
+    """The model's predictions for n products.
 
     Attributes:
         score: (n,) out-of-distribution scores; NaN where the product has nothing that the model reads.

@@ -38,7 +38,7 @@ class TreeLimits:
 
 
 class TreeCheck(BaseModel):
-    """What was found in a tree.
+    """The result of a tree check.
 
     Attributes:
         categories: its number of nodes.

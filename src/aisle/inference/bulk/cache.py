@@ -42,7 +42,7 @@ class StreamPredictor(Protocol):
 
 
 class InputKey(NamedTuple):
-    """What a model reads of a product.
+    """The parts of a product that a model reads.
 
     Attributes:
         fields: names of the fields; None for all.
@@ -58,7 +58,7 @@ class InputKey(NamedTuple):
 
     @classmethod
     def of(cls, model: Any) -> "InputKey":
-        """What a model with `inputs` and its rules read; everything for other models."""
+        """The parts that a model with `inputs`, and its rules, read; the whole product for other models."""
         rules = getattr(model, "rules", None)
         if rules is not None:
             read = cls.of_inputs(model)
@@ -68,7 +68,7 @@ class InputKey(NamedTuple):
 
     @classmethod
     def of_inputs(cls, model: Any) -> "InputKey":
-        """What a model with `inputs` reads, without its rules."""
+        """The parts that a model with `inputs` reads, without its rules."""
         members = [cls.of_inputs(member) for member in getattr(model, "members", ())]
         views = getattr(model, "inputs", None)
         if views is not None:
@@ -84,7 +84,7 @@ class InputKey(NamedTuple):
         return cls(tuple(sorted({field for member in members for field in member.fields or ()})), images)
 
     def key(self, product: Product, source: str = "") -> bytes:
-        """16 bytes: a hash of what the model reads of a product, which comes from a file of this name."""
+        """A 16-byte hash of the parts of a product that the model reads, and of its file's name."""
         names = sorted(product.fields) if self.fields is None else self.fields
         digest = hashlib.blake2b(digest_size=16)
         for name in names:

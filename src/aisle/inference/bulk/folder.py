@@ -106,7 +106,7 @@ class Folder:
     # -- shards -------------------------------------------------------------------------------
 
     def done(self) -> dict[int, ShardRecord]:
-        """The written shards by number, as far as their files have the size in the record."""
+        """The finished shards by number, if their files have the recorded size."""
         sizes = {path.name: path.stat().st_size for path in self._parts()}
         completed: dict[int, ShardRecord] = {}
         with wrap_store_errors(self.place, OutputError):
@@ -147,7 +147,7 @@ class Folder:
             os.fsync(file.fileno())
 
     def commit(self, record: ShardRecord, written: Path) -> None:
-        """Move a shard from the folder `written` into place.
+        """Move a shard from the folder `written` to its final path.
 
         Raises:
             OutputError: a file cannot be written.

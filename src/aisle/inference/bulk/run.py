@@ -47,7 +47,7 @@ class BulkJob:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def identity(self) -> dict[str, Any]:
-        """What determines the bytes that are written."""
+        """The parameters that determine the output bytes."""
         rules = getattr(self.model, "rules", None)
         return {
             "format_version": FORMAT_VERSION,

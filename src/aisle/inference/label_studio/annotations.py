@@ -22,7 +22,7 @@ class AnnotationError(AisleError):
 
 @dataclass
 class Annotations:
-    """Labelled products, and what was left out.
+    """Labelled products, and counts of those left out.
 
     Attributes:
         rows: One per labelled task: `id`, `category` (a path), `fields`, `images` (addresses).

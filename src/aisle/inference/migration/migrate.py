@@ -150,13 +150,13 @@ def _fit_head(model: Any, transfer: Transfer, shown: _Examples) -> SplitHead:
 
 
 def _views(model: Any) -> tuple[str, ...]:
-    """The views whose embeddings tell parts apart; empty where the model gives none with its scores."""
+    """The views whose embeddings separate the parts; empty if the model returns none with its scores."""
     index = getattr(model, "knn_index", None)
     return tuple(model.knn_views) if index is not None and hasattr(model, "view_embeddings") else ()
 
 
 def _features(model: Any, products: list[Product], views: tuple[str, ...], width: int = 0) -> np.ndarray:
-    """(B, D) what the split head reads of products."""
+    """(B, D) features of the split head."""
     if not products:
         return np.zeros((0, width), np.float32)
     return joined(model.view_embeddings(products), views) if views else hashed_texts(products)
@@ -212,7 +212,7 @@ def _without_labels(tree: Taxonomy, targets: Targets) -> tuple[str, ...]:
 
 
 def _results(model: Any, diff_: TaxonomyDiff, every: Sequence[Move]) -> dict[str, Any]:
-    """What the migrated model remembers: training counts by new ids, and what changed."""
+    """Results of the migrated model: training counts by new ids, and the changes."""
     counts: dict[str, int] = {}
     for old, count in enumerate(own_training_counts(model).tolist()):
         if count and len(every[old].targets) == 1:

@@ -83,7 +83,7 @@ class MigratedModel(BasePredictor):
         return self.earlier.embed(products)
 
     def features(self, products: list[Product], spaces: Any, rows: np.ndarray) -> np.ndarray:
-        """(b, D) what the split head reads of some products of a batch."""
+        """(b, D) features of the split head for some products of a batch."""
         head = self.transfer.head
         if head is None or not head.views:
             return hashed_texts([products[i] for i in rows])
@@ -107,7 +107,7 @@ class MigratedModel(BasePredictor):
         return self.transfer.nearest(self.earlier._nearest(scored))
 
     def write_files(self, folder: Path) -> None:
-        """Write the earlier model as a bundle, and what carries its scores over."""
+        """Write the earlier model as a bundle, with the transfer of its scores."""
         saved = self.earlier.save(folder / "members" / "0")
         self.transfer.save(folder)
         if self.zero_shot is not None:

@@ -67,7 +67,7 @@ class SplitHead:
         return {"views": list(self.views)}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What is saved beside `to_dict`."""
+        """The arrays that are saved in addition to `to_dict`."""
         names = ("coef", "intercept", "source", "edge")
         return {f"head.{name}": getattr(self, name) for name in names}
 

@@ -79,7 +79,7 @@ def _calibration_batches(view: OnnxView, products: Sequence[Product], sharing: i
 
 
 def _quantise(quantization: Any, file: Path, rows: list[Arrays]) -> bool:
-    """Quantise a graph in place; False where it has nothing to quantise."""
+    """Quantise a graph in place; False if it has no node to quantise."""
     onnx: Any = extra("onnx", "torch", "exporting in int8")
     shapes: Any = extra("onnxruntime.quantization.shape_inference", "torch", "exporting in int8")
     model = onnx.load(str(file), load_external_data=False)

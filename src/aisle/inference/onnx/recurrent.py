@@ -1,4 +1,4 @@
-"""ONNX's own recurrent operators in place of packed sequences, which it does not have. Needs torch."""
+"""ONNX recurrent operators instead of packed sequences, which ONNX lacks. Needs torch."""
 
 import torch
 from torch import Tensor, nn

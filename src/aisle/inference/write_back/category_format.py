@@ -232,7 +232,7 @@ def _prefix(cells: Sequence[str], delimiter: str) -> str:
 
 
 def _listed(cells: Sequence[str], delimiter: str | None) -> Listed:
-    """What the items of the JSON lists in a column are; empty where most cells are plain text."""
+    """The kind of items of the JSON lists in a column; empty if most cells are plain text."""
     lists = [items for cell in cells if cell.lstrip().startswith("[") and (items := parse_list(cell))]
     if not lists or 2 * len(lists) < len(cells):
         return ""
@@ -293,7 +293,7 @@ def _of_dialect(
 
 
 def _separator(mark: str | None, cells: Sequence[str]) -> str | None:
-    """What separates the categories of a product, with the blank after it that cells have."""
+    """The separator of a product's categories, with the space after it if cells have one."""
     holding = [cell for cell in cells if mark and mark in cell]
     spaced = bool(holding) and all(f"{mark} " in cell for cell in holding)
     return f"{mark} " if spaced else mark

@@ -18,7 +18,7 @@ class ChosenCategory(NamedTuple):
 
 
 class ProductDecisions(Protocol):
-    """What is written for each product, by its position."""
+    """The cells to write for each product, by its position."""
 
     def category(self, product: int) -> ChosenCategory | None:
         """The category that is written for a product; None where it stays as it is."""
@@ -34,7 +34,7 @@ class ProductDecisions(Protocol):
 
 
 class DecisionLog:
-    """What is written for each product, by its position.
+    """The cells to write for each product, by its position.
 
     Args:
         every: Whether each product gets its best category; else only those that were decided, as deep as

@@ -29,7 +29,7 @@ DECISIONS_ENDING = ".decisions.csv"
 
 @dataclass(frozen=True)
 class WriteBackSummary:
-    """What was written.
+    """Counts of the written rows.
 
     Attributes:
         out: The filled file.

@@ -128,7 +128,7 @@ class Tools:
 
 @contextmanager
 def _tool_errors() -> Iterator[None]:
-    """Tell agents what is wrong with their call."""
+    """Return error messages to agents."""
     try:
         yield
     except AisleError as error:

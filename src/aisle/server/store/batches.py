@@ -1,4 +1,4 @@
-"""Uploaded files: who sent them, and how far their classification is."""
+"""Uploaded files: their owners and the progress of their classification."""
 
 from typing import Any
 

@@ -139,7 +139,7 @@ def insert(connection: sa.Connection, event: FeedbackEvent) -> int:
 
 
 def undo(store: ServerStore, feedback_id: int, person: str) -> None:
-    """Take a person's choice back; it stays in the history as undone. Repeated, nothing changes.
+    """Undo a person's choice; it stays in the history as undone. Idempotent.
 
     Raises:
         ApiError: This person has no such feedback, or it decided an item of the review queue.

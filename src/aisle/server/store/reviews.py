@@ -180,7 +180,7 @@ def decide(store: ServerStore, item_id: int, event: FeedbackEvent) -> tuple[int,
 
 
 def check(store: ServerStore, item_id: int, person: str) -> None:
-    """Whether this person may decide an item now; nothing changes.
+    """Whether this person may decide an item now. Read-only.
 
     Raises:
         ApiError: As `decide`.

@@ -1,4 +1,4 @@
-"""Formats of category trees: text, tables, JSON and XML, and what is particular to published trees."""
+"""Formats of category trees: text, tables, JSON and XML, with variants of published trees."""
 
 import csv
 import json

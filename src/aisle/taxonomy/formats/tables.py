@@ -57,7 +57,7 @@ class _Columns(NamedTuple):
 
 
 def table_entries(table: CategoryRows) -> Parsed:
-    """The categories of a table, in whatever way it holds them.
+    """The categories of a table, in any of the known layouts.
 
     Raises:
         TaxonomyError: it has no column of paths, levels, parents or hierarchical codes.

@@ -153,7 +153,7 @@ def _one_to_one(evidence: TreePair, matches: Matches, old: int, new: int, by_ids
 
 
 def _moved(evidence: TreePair, matches: Matches, old: int, new: int) -> bool:
-    """Whether a node's parent is another one now; a renamed or moved parent takes its children along."""
+    """Whether a node's parent is another one now; children of a moved parent do not count as moved."""
     a, b = int(evidence.old.parent[old]), int(evidence.new.parent[new])
     if a < 0 or b < 0:
         return (a < 0) != (b < 0)

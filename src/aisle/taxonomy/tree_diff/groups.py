@@ -68,7 +68,7 @@ def links(evidence: TreePair, matches: Matches) -> tuple[list[Link], dict[int, t
 
 
 def _has_children_elsewhere(old: Taxonomy, new: Taxonomy, matches: Matches, node: int) -> bool:
-    """Whether most children of a node live on, so that nothing needs to replace it."""
+    """Whether most children of a node are matched, so that it needs no replacement."""
     children = old.children[node]
     return bool(children) and sum(matches.new_of[c] >= 0 for c in children) > len(children) / 2
 

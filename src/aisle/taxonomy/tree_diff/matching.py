@@ -35,7 +35,7 @@ WEIGHTS = {
 
 
 class TreePair(NamedTuple):
-    """What is compared.
+    """The pair of trees and the evidence for matches.
 
     Attributes:
         old: the earlier tree.

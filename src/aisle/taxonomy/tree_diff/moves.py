@@ -52,7 +52,7 @@ def _move(diff: TaxonomyDiff, changes: list[Change], old: int, used: set[int]) -
 
 
 def _ends(tree: Taxonomy, node: int, used: set[int]) -> list[int]:
-    """A node that takes products, or else the terminals below it, those first that no old category became."""
+    """An assignable node, or else the terminals below it, unmatched ones first."""
     if tree.terminal_of[node] >= 0:
         return [node]
     start, stop = tree.span[node]

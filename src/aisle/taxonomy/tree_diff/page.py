@@ -1,4 +1,4 @@
-"""A comparison of two trees as one HTML page that loads nothing else."""
+"""A comparison of two trees as one self-contained HTML page."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +17,7 @@ _MOST = 5_000  # changes of a kind on the page
 
 
 class _Row(NamedTuple):
-    """A change as it is shown: paths on both sides, and what is said of it."""
+    """A change as a row of the page: old and new paths, and the evidence."""
 
     old: tuple[CategoryPath, ...]
     new: tuple[CategoryPath, ...]

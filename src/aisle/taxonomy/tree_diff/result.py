@@ -1,4 +1,4 @@
-"""What changed between two versions of a tree."""
+"""Changes between two versions of a tree."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ CERTAIN = 0.9  # probability below which a change is uncertain
 
 
 class Change(NamedTuple):
-    """What became of categories.
+    """A change of categories.
 
     Attributes:
         kind: `kept`, `renamed`, `moved`, `moved and renamed`, `merged` (several old categories became one),
@@ -132,7 +132,7 @@ class TaxonomyDiff:
         return old, new
 
     def to_html(self, file: str | Path) -> None:
-        """Write one HTML page that loads nothing else.
+        """Write one self-contained HTML page.
 
         Raises:
             OSError: the file cannot be written.
