@@ -78,8 +78,8 @@ def test_it_is_said_in_words(decided, expected, told):
         (10, "random", "Labels of these 10 products would be expected to change automatic decisions at 95% "
          "by less than a point."),
         (2000, "random", "What these labels would change at 95% is not estimated."),
-        (200, "uncertain", "What these labels would change at 95% is not estimated: uncertain products are "
-         "harder than those to come."),
+        (200, "informative", "What these labels would change at 95% is not estimated: informative "
+         "products are harder than those to come."),
     ],
 )  # fmt: skip
 def test_of_products_chosen_to_be_labelled_those_drawn_at_random_count(count, method, told):

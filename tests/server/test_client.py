@@ -51,6 +51,18 @@ def test_suggestions_and_a_choice(remote):
     assert (row["chosen_id"], row["how"], len(row["suggested"])) == (suggestions[1].id, "chosen", 5)
 
 
+def test_products_are_queued_in_the_order_of_their_priorities(remote):
+    products = [Product(f"{i}", {"title": f"oak wall clock {i}"}) for i in range(9)]
+    wrong = [1 - one.prediction.confidence[-1] for one in remote.classify(products)]
+    value = [float((i * 4) % 9 + 1) for i in range(9)]
+    assert remote.enqueue(products, [v / w for v, w in zip(value, wrong, strict=True)]) == 9
+    items = remote.test.post("/v1/review/next", json={"count": 9}).json()["items"]
+    assert [item["product"]["id"] for item in items] == [
+        f"{i}" for i in sorted(range(9), key=lambda i: -value[i])
+    ]
+    assert items[0]["expected_gain"] == pytest.approx(9.0, rel=1e-3)
+
+
 def test_a_refusal_is_an_error_with_its_code(remote):
     with pytest.raises(ServerResponseError, match="not in the tree") as refused:
         remote.feedback(Product("1"), "Nowhere > At all")

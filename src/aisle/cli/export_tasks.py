@@ -1,6 +1,5 @@
 """`aisle export-tasks`: writes tasks with pre-annotations for Label Studio."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -58,16 +57,14 @@ def export_tasks(
     if out.suffix == ".jsonl":
         _say(as_json, written, len(catalog), model.model_id, {"tasks": out})
         return
-    config, tree = out.with_suffix(".xml"), out.with_suffix(".choices.json")
-    tree.write_text(json.dumps(label_studio.choices(model.taxonomy), ensure_ascii=False), "utf-8")
-    config.write_text(label_studio.label_config(model.taxonomy, choices_url), "utf-8")
-    _say(as_json, written, len(catalog), model.model_id, {"tasks": out, "config": config, "choices": tree})
+    files = label_studio.write_config(out, model.taxonomy, choices_url)
+    _say(as_json, written, len(catalog), model.model_id, {"tasks": out, **files})
     if as_json:
         return
     if choices_url is None and len(model.taxonomy) > MAX_INLINE:
         console.say(
-            f"{len(model.taxonomy):,} categories in one configuration are slow in browsers: put {tree} where "
-            "they can load it, and give its address as --choices-url"
+            f"{len(model.taxonomy):,} categories in one configuration are slow in browsers: put "
+            f"{files['choices']} where they can load it, and give its address as --choices-url"
         )
 
 

@@ -187,14 +187,14 @@ def chosen_labels(policy: Policy, count: int, method: str) -> str:
     Args:
         policy: The model's policy.
         count: Number of products chosen.
-        method: `uncertain`, `random` or `mixed`. Only the products drawn at random count: half of
-            `mixed`, none of `uncertain`.
+        method: `informative`, `random` or `mixed`. Only the products drawn at random count: half of
+            `mixed`, none of `informative`.
     """
     chosen = exact(policy.settings.precision)
     drawn = {"random": count, "mixed": count // 2}.get(method, 0)
     if not drawn:
         return (
-            f"What these labels would change at {chosen} is not estimated: uncertain products are harder "
+            f"What these labels would change at {chosen} is not estimated: informative products are harder "
             "than those to come."
         )
     gain = policy.label_gain

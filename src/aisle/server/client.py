@@ -242,6 +242,30 @@ class Client:
         headers = {"Idempotency-Key": uuid.uuid4().hex}
         return self._request("POST", "/v1/feedback", json=body, headers=headers)["id"]
 
+    def enqueue(
+        self, products: Iterable[Product], priorities: Iterable[float], *, include_accepted: bool = True
+    ) -> int:
+        """Put products into the review queue.
+
+        Args:
+            products: Any number of products.
+            priorities: Of each; the queue is ordered by it times the chance that the model is wrong.
+            include_accepted: Also those that the model accepts.
+
+        Returns:
+            How many are queued.
+
+        Raises:
+            ServerResponseError: The server refuses or cannot be reached.
+        """
+        waiting, queued = zip(products, priorities, strict=True), 0
+        params = {"include_accepted": include_accepted}
+        while batch := list(islice(waiting, self._batch_size)):
+            body = {"products": [{**_product_json(one), "priority": priority} for one, priority in batch]}
+            found = self._request("POST", "/v1/review/items", json=body, params=params, retry=False)
+            queued += found["queued"]
+        return queued
+
     def models(self) -> dict[str, Any]:
         """The server's models: `live`, `shadow`, `previous`, and `models` with their metrics."""
         return self._request("GET", "/v1/models")
