@@ -183,8 +183,7 @@ class _SVMProblem:
         coef[design.features], intercept = solution[:-1], solution[-1] * self.row_length
         if self.start is not None:
             coef, intercept = coef + self.start.columns(block), intercept + self.start.intercept[block]
-        coef = coef.astype(np.float16).astype(np.float32)
-        return _prune(coef, self.max_features) if self.pruned else coef, intercept
+        return _prune(coef, self.max_features) if self.pruned else _rounded(coef), intercept
 
 
 def usable_cpus() -> int:
@@ -198,7 +197,14 @@ def _prune(coef: np.ndarray, max_features: int) -> Any:
         cut = len(coef) - max_features
         threshold = np.partition(np.abs(coef), cut, axis=0)[cut]
         coef = np.where(np.abs(coef) >= np.maximum(threshold, 1e-12), coef, 0.0)
-    return sparse.csc_matrix(coef)
+    pruned = sparse.csc_matrix(coef)
+    pruned.data = _rounded(pruned.data)
+    return pruned
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    """float32 values rounded to half precision."""
+    return values.astype(np.float16).astype(np.float32)
 
 
 def _newton(
