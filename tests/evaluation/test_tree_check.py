@@ -11,6 +11,7 @@ from aisle.cli import register
 from aisle.errors import CatalogError
 from aisle.evaluation.tree_check import TreeLimits, check_tree
 from aisle.evaluation.tree_check.products import confusion_findings
+from aisle.inference.labelled_scores import LabelledScores
 from aisle.taxonomy import Taxonomy, format_path
 from aisle.training.recipe import load_recipe
 
@@ -162,3 +163,16 @@ def test_paths_of_findings_are_of_the_tree():
     tree = tree_of("Men > Shoes", "Women > Shoes")
     paths = {format_path(node.path) for node in tree.nodes}
     assert all(set(one.categories) <= paths for one in check_tree(tree).findings)
+
+
+def test_kept_scores_of_a_run_count_confusions_without_training(tmp_path):
+    rows = products(("A > Mugs", 30, "cup {}"), ("A > Cups", 30, "cup {} "), ("A > Plates", 30, "plate {}"))
+    catalog = aisle.read(rows)
+    aisle.train(catalog, out=tmp_path / "run", changes=["views.image=false"])
+    kept = LabelledScores.load(tmp_path / "run")
+    assert kept is not None
+    checked = check_tree(catalog.taxonomy, catalog, None, TreeLimits(confusion=0.2), labelled=kept)
+    (one,) = found("confused leaves", checked)
+    assert set(one.categories) == {"A > Mugs", "A > Cups"}
+    others = aisle.read(products(("A > Mugs", 30, "beaker {}"), ("A > Cups", 30, "beaker {} ")))
+    assert not found("confused leaves", check_tree(others.taxonomy, others, None, labelled=kept))

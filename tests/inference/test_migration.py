@@ -12,6 +12,7 @@ import aisle
 from aisle.cli import register
 from aisle.data import read
 from aisle.errors import CatalogError
+from aisle.guarantee import Settings
 from aisle.inference.labelled_scores import LabelledScores
 from aisle.inference.migration import MigratedModel, Migration, migrate
 from aisle.inference.relabel import relabel
@@ -102,6 +103,74 @@ def test_nothing_is_decided_where_no_label_tests_it(moved: Migration) -> None:
     decided = moved.model.predict(rows(2))
     assert not any(p.path[:2] == ("Apparel", "Shoes") for p in decided)
     assert moved.model.policy.settings.never == ("Apparel > Shoes",)
+
+
+def split_examples(per_word: int) -> list[dict[str, str]]:
+    """Rows of the training catalog, with the part that each belongs to."""
+    part = {"sneaker": "Sneakers", "boot": "Boots"}
+    return [
+        {**row, "category": f"Apparel > Shoes > {part[row['title'].split(' no ')[0].split()[-1]]}"}
+        for row in rows(per_word)
+        if row["category"] == "Clothes > Shoes"
+    ]
+
+
+def test_examples_test_the_guarantee_of_the_parts_that_they_teach(run: Path) -> None:
+    model, labelled = aisle.load(run / "run"), LabelledScores.load(run / "run")
+    found = migrate(model, tree(*NEW), examples=read(split_examples(3)), labelled=labelled)
+    assert found.without_labels == ()
+    assert found.labelled_rows == len(rows())  # examples are labelled rows: none is counted twice
+    assert found.model.policy.settings.never == ()
+    new = {"title": "sneaker sandal", "category": "Apparel > Shoes > Sneakers"}
+    more = migrate(model, tree(*NEW), examples=read([*split_examples(3), new]), labelled=labelled)
+    assert more.labelled_rows == len(rows()) + 1
+    alone = migrate(model, tree(*NEW), examples=read([new]), labelled=labelled)
+    assert alone.without_labels == ("Apparel > Shoes > Boots",)
+
+
+def test_examples_show_what_became_of_their_old_category(run: Path) -> None:
+    new = tree(*NEW[:1], "Apparel > Runners", "Apparel > Climbing", *NEW[3:])
+    assert diff(tree(*WORDS), new).counts.get("split") is None
+    part = {"Sneakers": "Runners", "Boots": "Climbing"}
+    examples = [
+        {**row, "category": f"Apparel > {part[row['category'].split(' > ')[-1]]}"}
+        for row in split_examples(4)
+    ]
+    labelled = LabelledScores.load(run / "run")
+    found = migrate(aisle.load(run / "run"), new, examples=read(examples), labelled=labelled)
+    (split,) = (change for change in found.changes if change.kind == "split")
+    assert {found.changes.new.nodes[i].name for i in split.new} == {"Runners", "Climbing"}
+    best = [p.best[-1] for p in found.model.predict([{"title": "sneaker no 9"}, {"title": "boot no 9"}])]
+    assert best == ["Runners", "Climbing"]
+
+
+def test_calibration_leaves_examples_out(run: Path) -> None:
+    examples = read(split_examples(2))
+    found = migrate(aisle.load(run / "run"), tree(*NEW), examples=examples).model
+    assert found.seen(examples).all()
+    shown = read([{"title": "sandal", "category": "Apparel > Shoes > Sneakers"}])
+    assert not found.seen(shown).any()
+    assert migrate(aisle.load(run / "run"), tree(*NEW), examples=shown).model.seen(shown).all()
+
+
+def test_inner_nodes_that_a_tree_lists_are_not_predicted(run: Path) -> None:
+    listed = tree("Food", "Clothes", "Toys", *WORDS)
+    model = aisle.load(run / "run")
+    found = migrate(model, listed, labelled=LabelledScores.load(run / "run"))
+    assert found.without_scores == ()
+    before, after = (m.predict(rows(2)) for m in (model, found.model))
+    assert [p.best for p in after] == [p.best for p in before]
+
+
+def test_settings_follow_their_categories(run: Path) -> None:
+    model = aisle.load(run / "run")
+    asked = Settings(never=("Toys > Puzzles",), branch_precision={"Clothes > Hats": 0.8})
+    labelled = LabelledScores.load(run / "run")
+    assert labelled is not None
+    policy = labelled.policy(asked)
+    found = migrate(model.with_policy(policy), tree(*NEW), labelled=labelled).model.policy.settings
+    assert found.never == ("Games > Puzzles", "Apparel > Shoes")
+    assert found.branch_precision == {"Apparel > Hats": 0.8}
 
 
 def test_without_labelled_rows_nothing_is_guaranteed(run: Path) -> None:

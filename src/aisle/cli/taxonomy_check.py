@@ -1,4 +1,4 @@
-"""`aisle taxonomy check`: finds problems of a tree."""
+"""`aisle taxonomy check`: what is wrong with a tree."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,12 +40,14 @@ def taxonomy_check(
     run: Annotated[
         Path | None,
         typer.Option(
-            "--run", metavar="RUN", help="A run, whose recipe trains the models that measure confusions."
+            "--run",
+            metavar="RUN",
+            help="A run: confusions are counted in its scores of these products, or by its recipe.",
         ),
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="A recipe for the same, such as fast, without a run."),
+        typer.Option(help="Count confusions by models of a recipe, such as fast."),
     ] = None,
     confusion: Annotated[
         float, typer.Option(min=0.01, max=1, help="Share of two leaves' products taken for the other one.")
@@ -64,6 +66,7 @@ def taxonomy_check(
     from aisle.cli.summary import print_catalog_summary
     from aisle.errors import CatalogError
     from aisle.evaluation.tree_check import TreeLimits, check_tree
+    from aisle.inference.labelled_scores import LabelledScores
 
     progress = console.progress(quiet or as_json)
     resolved = _recipe(run, recipe)
@@ -73,11 +76,14 @@ def taxonomy_check(
     if catalog is not None:
         print_catalog_summary(catalog, progress)
     limits = TreeLimits(tiny, max_depth, confusion, folds)
-    result = check_tree(tree, catalog, resolved, limits, trust_code=trust_code, progress=progress)
+    labelled = None if run is None else LabelledScores.load(run if run.is_dir() else run.parent)
+    found = check_tree(
+        tree, catalog, resolved, limits, labelled=labelled, trust_code=trust_code, progress=progress
+    )
     if as_json:
-        console.print_json(result.model_dump(mode="json"))
+        console.print_json(found.model_dump(mode="json"))
         return
-    print_check(result, catalog is not None, resolved is not None)
+    print_check(found, catalog is not None, resolved is not None)
 
 
 def _recipe(run: Path | None, recipe: str | None) -> "AnyRecipe | None":
@@ -113,28 +119,28 @@ def read_tree_or_catalog(source: Path, options: CatalogOptions) -> "tuple[Taxono
     return read_tree_file(source).taxonomy, None
 
 
-def print_check(check: "TreeCheck", with_products: bool, with_model: bool) -> None:
+def print_check(found: "TreeCheck", with_products: bool, with_model: bool) -> None:
     """Print the findings by kind."""
     from aisle.evaluation.tree_check import KINDS
 
-    size = f"{check.categories:,} categories, {check.leaves:,} leaves, {check.levels} levels"
-    products = f", {check.products:,} labelled products" if with_products else ""
+    size = f"{found.categories:,} categories, {found.leaves:,} leaves, {found.levels} levels"
+    products = f", {found.products:,} labelled products" if with_products else ""
     console.out.print(f"{size}{products}", markup=False)
     for kind, title in KINDS.items():
-        findings = [finding for finding in check.findings if finding.kind == kind]
-        if not findings:
+        own = [one for one in found.findings if one.kind == kind]
+        if not own:
             continue
-        console.out.print(f"\n{title}: {len(findings):,}", style="bold", markup=False)
-        for finding in findings[:_SHOWN]:
+        console.out.print(f"\n{title}: {len(own):,}", style="bold", markup=False)
+        for one in own[:_SHOWN]:
             console.out.print(
-                f"  {console.printable(' | '.join(finding.categories[:3]))}: {finding.message}", markup=False
+                f"  {console.printable(' | '.join(one.categories[:3]))}: {one.message}", markup=False
             )
-            console.out.print(f"    → {console.printable(finding.proposal)}", markup=False)
-            for example in finding.examples[:3]:
+            console.out.print(f"    → {console.printable(one.proposal)}", markup=False)
+            for example in one.examples[:3]:
                 console.out.print(f"      {console.printable(example)}", style="dim", markup=False)
-        if len(findings) > _SHOWN:
-            console.out.print(f"  … and {len(findings) - _SHOWN:,} more (--json lists all)", markup=False)
-    if not check.findings:
+        if len(own) > _SHOWN:
+            console.out.print(f"  … and {len(own) - _SHOWN:,} more (--json lists all)", markup=False)
+    if not found.findings:
         console.out.print("Nothing was found.", markup=False)
     if with_products and not with_model:
         console.out.print(

@@ -31,6 +31,7 @@ class LabelledScores(NamedTuple):
         fold: (n,) number of the fold of each row; for `hold-out` 0 calibrates and 1 tests.
         nearest: the most similar training products, None for a model without an index.
         method: `cross-fit` or `hold-out`.
+        keys: (n,) content hash of each row, by which a catalog's products are found.
     """
 
     scores: Scores
@@ -39,10 +40,11 @@ class LabelledScores(NamedTuple):
     fold: np.ndarray
     nearest: Nearest | None
     method: str
+    keys: np.ndarray
 
     @classmethod
-    def of_parts(cls, calibration: Sample, thresholds: Sample) -> "LabelledScores":
-        """Of two held-out parts: one calibrates, the other tests thresholds."""
+    def of_parts(cls, calibration: Sample, thresholds: Sample, keys: np.ndarray) -> "LabelledScores":
+        """Of two held-out parts: one calibrates, the other tests thresholds; and the keys of both."""
         parts = calibration, thresholds
         nearest = [part.nearest for part in parts if part.nearest is not None]
         tree, targets = parts[0].scores.taxonomy, zip(*(part.targets for part in parts), strict=True)
@@ -53,7 +55,13 @@ class LabelledScores(NamedTuple):
             np.repeat([0, 1], [len(part.scores) for part in parts]),
             Nearest.join(nearest) if len(nearest) == 2 else None,
             "hold-out",
+            keys,
         )
+
+    def rows_of(self, keys: np.ndarray) -> np.ndarray:
+        """(m,) the row with each content hash (m,); -1: there is none."""
+        row = {key: i for i, key in enumerate(self.keys.tolist())}
+        return np.array([row.get(key, -1) for key in keys.tolist()], np.int64)
 
     def policy(self, settings: Settings) -> Policy:
         """Fit a policy on the rows that have a label."""
@@ -90,6 +98,7 @@ class LabelledScores(NamedTuple):
             "groups": self.groups[rows],
             "fold": self.fold[rows],
             "method": np.array(self.method),
+            "keys": self.keys[rows],
             "tree": np.frombuffer(self.scores.taxonomy.to_json().encode(), np.uint8),
         }
         if self.nearest is not None:
@@ -123,6 +132,7 @@ class LabelledScores(NamedTuple):
                 arrays["fold"],
                 Nearest(*neighbors) if neighbors else None,
                 str(arrays["method"]),
+                arrays["keys"],
             )
         except Exception as error:  # whatever a damaged archive makes its readers raise
             raise BundleError(f"{file} is damaged ({type(error).__name__}): delete it") from error

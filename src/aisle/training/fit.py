@@ -281,9 +281,9 @@ def fit_cross_fitted_policy(
         fold = _assign_folds(labels.node, label_groups, recipe)
     sample = (out_of_fold.scores, labels, label_groups, out_of_fold.nearest)
     policy = guarantee.cross_fit(sample, fold, settings_of(recipe))
-    _keep(
-        run, LabelledScores(out_of_fold.scores, labels, label_groups, fold, out_of_fold.nearest, "cross-fit")
-    )
+    keys = content_hashes(catalog.select(out_of_fold.rows))
+    nearest = out_of_fold.nearest
+    _keep(run, LabelledScores(out_of_fold.scores, labels, label_groups, fold, nearest, "cross-fit", keys))
     n_kept = min(len(out_of_fold.rows), _MAX_KEPT_PREDICTIONS)
     kept = np.linspace(0, len(out_of_fold.rows) - 1, n_kept).astype(np.int64)
     rows, scores = catalog.select(out_of_fold.rows[kept]), out_of_fold.scores[kept]
@@ -339,7 +339,7 @@ def fit_held_out_policy(
         )
     policy = guarantee.fit(*samples, **vars(settings_of(recipe)))
     held_out = np.concatenate([split.calibration, split.threshold])
-    _keep(run, LabelledScores.of_parts(*samples))
+    _keep(run, LabelledScores.of_parts(*samples, content_hashes(catalog.select(held_out))))
     predictor = predictor.with_zero_shot(catalog.select(held_out), targets.select(held_out))
     return predictor.with_policy(policy)
 

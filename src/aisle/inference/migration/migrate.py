@@ -7,18 +7,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from aisle.data import Catalog, Product
-from aisle.errors import CatalogError
 from aisle.guarantee import Policy, Settings
-from aisle.inference.label_targets import targets_in
+from aisle.inference.base_predictor import content_hashes
 from aisle.inference.labelled_scores import LabelledScores
+from aisle.inference.migration.examples import Examples
 from aisle.inference.migration.model import MigratedModel
 from aisle.inference.migration.split_head import SplitHead, fit_parts, hashed_texts, joined
 from aisle.inference.migration.transfer import Transfer
 from aisle.inference.training_counts import own_training_counts
 from aisle.inference.zero_shot import ZeroShot, name_products, update_means
-from aisle.taxonomy import Targets, Taxonomy
+from aisle.taxonomy import Scores, Targets, Taxonomy
 from aisle.taxonomy.tree_diff import TaxonomyDiff, diff
 from aisle.taxonomy.tree_diff.moves import Move, move_targets, moves
+
+_FOLDS = 5  # of the examples, each scored by heads that the others teach
 
 
 class Migration(NamedTuple):
@@ -60,7 +62,8 @@ def migrate(
         model: the trained model.
         new: the new tree.
         changes: the differences of the model's tree and `new`; found by `diff` by default.
-        examples: products with categories of the new tree, which teach split and added categories.
+        examples: products with categories of the new tree, which teach split and added categories and test
+            the guarantee there. Those that are labelled rows too also show what became of their old category.
         labelled: scores of labelled rows that the model was not trained on; the guarantee is fitted on them.
         settings: of the guarantee; those of the model by default.
 
@@ -71,78 +74,70 @@ def migrate(
     old: Taxonomy = model.taxonomy
     if changes is not None and (changes.old != old or changes.new != new):
         raise ValueError("the changes are those of other trees than the model's and the new one")
-    diff_ = diff(old, new) if changes is None else changes
-    every = moves(diff_)
-    node = move_targets(diff_, Targets(np.arange(len(old)), np.ones(len(old), bool))).node
+    shown = Examples.of(examples, new, labelled)
+    found = diff(old, new, products=shown.both_nodes(new, labelled)) if changes is None else changes
+    every = moves(found)
+    node = move_targets(found, Targets(np.arange(len(old)), np.ones(len(old), bool))).node
     node = np.where([len(move.targets) == 1 for move in every], [(*m.targets, -1)[0] for m in every], node)
-    transfer = Transfer.of(old, new, every, node)
-    examples_ = _Examples.of(examples, new)
-    if len(transfer.split):
-        head = _fit_head(model, transfer, examples_)
-        transfer = dataclasses.replace(transfer, head=head)
-    zero_shot = _zero_shot(model, transfer, examples_)
+    transfer = Transfer.of(old, new, every, node, content_hashes(shown.products))
+    transfer, zero_shot = _with_scorers(model, transfer, shown)
     migrated = MigratedModel(
-        model, transfer, zero_shot, policy=Policy.uncalibrated(new), results=_results(model, diff_, every)
+        model, transfer, zero_shot, policy=Policy.uncalibrated(new), results=_results(model, found, every)
     )
     scored = set() if zero_shot is None else set(zero_shot.new)
-    untrained = [new.nodes[new.terminals[t]].id for t in transfer.without_source]
-    without_scores = tuple(node_id for node_id in untrained if node_id not in scored)
+    never = [new.nodes[new.terminals[t]].id for t in transfer.without_source]
+    without_scores = tuple(node_id for node_id in never if node_id not in scored)
     if labelled is None:
-        return Migration(migrated, diff_, every, 0, (), without_scores)
-    moved_scores = _moved_scores(labelled, transfer, diff_)
-    unlabelled = _without_labels(new, moved_scores.targets)
-    policy: Policy = model.policy
-    requested = settings or policy.settings
-    kept = tuple(node_id for node_id in requested.never if new.find(node_id) is not None)
-    requested = dataclasses.replace(
-        requested,
-        never=tuple(dict.fromkeys((*kept, *unlabelled))),
-        costs={k: v for k, v in requested.costs.items() if new.find(k) is not None},
-        branch_precision={k: v for k, v in requested.branch_precision.items() if new.find(k) is not None},
-    )
-    rows = int((moved_scores.targets.node >= 0).sum())
+        return Migration(migrated, found, every, 0, (), without_scores)
+    rows, moved = _moved_scores(model, labelled, transfer, found, shown)
+    unlabelled = _without_labels(new, moved.targets)
+    asked = settings or _moved_settings(model.policy.settings, transfer)
+    asked = dataclasses.replace(asked, never=tuple(dict.fromkeys((*asked.never, *unlabelled))))
     if rows:
-        migrated = migrated.with_policy(moved_scores.policy(requested))
-    return Migration(migrated, diff_, every, rows, unlabelled, without_scores)
+        migrated = migrated.with_policy(moved.policy(asked))
+    return Migration(migrated, found, every, rows, unlabelled, without_scores)
 
 
-class _Examples(NamedTuple):
-    """Products with categories of the new tree: the products, and (n,) terminals of them."""
-
-    products: list[Product]
-    terminal: np.ndarray
-
-    @classmethod
-    def of(cls, catalog: Catalog | None, new: Taxonomy) -> "_Examples":
-        if catalog is None:
-            return cls([], np.zeros(0, np.int64))
-        targets = targets_in(new, catalog)
-        terminal = np.where((targets.node >= 0) & targets.exact, new.terminal_of[targets.node], -1)
-        rows = np.flatnonzero(terminal >= 0)
-        if not len(rows):
-            raise CatalogError(
-                f"none of the {len(catalog):,} examples has a category of the new tree that takes products"
-            )
-        return cls([catalog[int(i)] for i in rows], terminal[rows])
+def _moved_settings(asked: Settings, transfer: Transfer) -> Settings:
+    """Settings by the ids of the new tree; those of categories that are gone are left out."""
+    old, new = transfer.old, transfer.new
+    moved = {}
+    for node_id in (*asked.never, *asked.costs, *asked.branch_precision):
+        node = old.find(node_id)
+        target = -1 if node is None else int(transfer.node[node])
+        if target >= 0:
+            moved[node_id] = new.nodes[target].id
+    return dataclasses.replace(
+        asked,
+        never=tuple(moved[k] for k in asked.never if k in moved),
+        costs={moved[k]: v for k, v in asked.costs.items() if k in moved},
+        branch_precision={moved[k]: v for k, v in asked.branch_precision.items() if k in moved},
+    )
 
 
-def _fit_head(model: Any, transfer: Transfer, shown: _Examples) -> SplitHead:
+def _with_scorers(model: Any, transfer: Transfer, shown: Examples) -> tuple[Transfer, ZeroShot | None]:
+    """The transfer with a head for split categories, and the scorer of added ones."""
+    if len(transfer.split):
+        transfer = dataclasses.replace(transfer, head=_fit_head(model, transfer, shown))
+    return transfer, _zero_shot(model, transfer, shown)
+
+
+def _fit_head(model: Any, transfer: Transfer, shown: Examples) -> SplitHead:
     """The head of all split categories."""
     views = _views(model)
     edge = np.flatnonzero(np.isin(transfer.source, transfer.split))
     coefs, intercepts, order = [], [], []
     nodes = transfer.new.terminals
     for old in transfer.split.tolist():
-        of_terminal = edge[transfer.source[edge] == old]
-        parts = transfer.target[of_terminal]
+        mine = edge[transfer.source[edge] == old]
+        parts = transfer.target[mine]
         names = _features(model, name_products(transfer.new, nodes[parts]), views)
-        rows = np.flatnonzero(np.isin(shown.terminal, parts))
-        examples = _features(model, [shown.products[i] for i in rows], views, names.shape[1])
-        part = np.searchsorted(parts, shown.terminal[rows])
-        coef, intercept = fit_parts(names, examples, part)
+        mine_shown = shown.among(parts)
+        examples = _features(model, mine_shown.products, views, names.shape[1])
+        coef, intercept = fit_parts(names, examples, np.searchsorted(parts, mine_shown.terminal))
         coefs.append(coef)
         intercepts.append(intercept)
-        order.append(of_terminal)
+        order.append(mine)
     edges = np.concatenate(order)
     return SplitHead(
         views, np.concatenate(coefs, 1), np.concatenate(intercepts), transfer.source[edges], edges
@@ -150,19 +145,19 @@ def _fit_head(model: Any, transfer: Transfer, shown: _Examples) -> SplitHead:
 
 
 def _views(model: Any) -> tuple[str, ...]:
-    """The views whose embeddings separate the parts; empty if the model returns none with its scores."""
+    """The views whose embeddings tell parts apart; empty where the model gives none with its scores."""
     index = getattr(model, "knn_index", None)
     return tuple(model.knn_views) if index is not None and hasattr(model, "view_embeddings") else ()
 
 
 def _features(model: Any, products: list[Product], views: tuple[str, ...], width: int = 0) -> np.ndarray:
-    """(B, D) features of the split head."""
+    """(B, D) what the split head reads of products."""
     if not products:
         return np.zeros((0, width), np.float32)
     return joined(model.view_embeddings(products), views) if views else hashed_texts(products)
 
 
-def _zero_shot(model: Any, transfer: Transfer, shown: _Examples) -> ZeroShot | None:
+def _zero_shot(model: Any, transfer: Transfer, shown: Examples) -> ZeroShot | None:
     """Scores the terminals that no old one hands anything to; None where the model cannot."""
     fitted, index, new = getattr(model, "zero_shot", None), getattr(model, "knn_index", None), transfer.new
     added = transfer.without_source
@@ -170,33 +165,48 @@ def _zero_shot(model: Any, transfer: Transfer, shown: _Examples) -> ZeroShot | N
         return None
     names = model.view_embeddings(name_products(new))
     means = {name: np.zeros_like(vectors) for name, vectors in names.items()}
-    for name, space in index.spaces.items():
-        nodes = [transfer.old.find(str(node_id)) for node_id in space.node_ids]
-        node = np.array([-1 if n is None else int(transfer.node[n]) for n in nodes], np.int64)
+    for name, near in index.spaces.items():
+        found = [transfer.old.find(str(node_id)) for node_id in near.node_ids]
+        node = np.array([-1 if n is None else int(transfer.node[n]) for n in found], np.int64)
         terminal = np.where(node >= 0, new.terminal_of[node], -1)
         rows = np.flatnonzero(terminal >= 0)
-        means[name] = update_means(space.vectors[rows], terminal[rows], means[name])
+        means[name] = update_means(near.vectors[rows], terminal[rows], means[name])
     ids = tuple(new.nodes[new.terminals[t]].id for t in added)
     zero_shot = ZeroShot(fitted.named, fitted.shown, ids, names, means)
-    rows = np.flatnonzero(np.isin(shown.terminal, added))
-    if not len(rows):
+    shown = shown.among(added)
+    if not shown.products:
         return zero_shot
-    vectors = model.view_embeddings([shown.products[i] for i in rows])
-    return zero_shot.with_examples(
-        vectors, [new.nodes[new.terminals[t]].id for t in shown.terminal[rows]], new
-    )
+    vectors = model.view_embeddings(shown.products)
+    return zero_shot.with_examples(vectors, [new.nodes[new.terminals[t]].id for t in shown.terminal], new)
 
 
-def _moved_scores(labelled: LabelledScores, transfer: Transfer, diff_: TaxonomyDiff) -> LabelledScores:
-    """Labelled scores over the new tree. The parts of split categories share alike: no label tells them
-    apart, and nothing is decided there."""
-    from aisle.taxonomy import Scores
-
-    return labelled._replace(
+def _moved_scores(
+    model: Any, labelled: LabelledScores, transfer: Transfer, found: TaxonomyDiff, shown: Examples
+) -> tuple[int, LabelledScores]:
+    """The number of labelled rows, and their scores over the new tree. The parts of split categories share
+    alike: no label tells them apart. Examples test them, each scored by heads that were fitted without it."""
+    moved = labelled._replace(
         scores=Scores(transfer.new, transfer.apply(labelled.scores.logp)),
-        targets=move_targets(diff_, labelled.targets),
+        targets=move_targets(found, labelled.targets),
         nearest=transfer.nearest(labelled.nearest),
     )
+    split = np.isin(transfer.source, transfer.split)
+    shown = shown.among(np.concatenate([transfer.target[split], transfer.without_source]))
+    honest = (shown.row >= 0) | ~model.seen(shown.products)
+    shown = shown.select(np.flatnonzero(honest))
+    known = np.setdiff1d(np.flatnonzero(moved.targets.node >= 0), shown.row)
+    if not shown.products:
+        return len(known), moved
+    before, nearest = shown.scored_before(model, labelled)
+    fold = np.random.default_rng(0).permutation(len(honest[honest])) % _FOLDS
+    logp = np.zeros((len(fold), len(transfer.new.terminals)), np.float32)
+    for k in np.unique(fold):
+        rows, others = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
+        own, zero_shot = _with_scorers(model, transfer, shown.select(others))
+        tested = MigratedModel(model, own, zero_shot, policy=Policy.uncalibrated(transfer.new))
+        logp[rows] = tested.carried_over(before[rows], shown.select(rows).products)
+    times = shown.copies(labelled, transfer)
+    return len(known) + len(shown.products), shown.add_to(moved, logp, transfer.nearest(nearest), times)
 
 
 def _without_labels(tree: Taxonomy, targets: Targets) -> tuple[str, ...]:
@@ -211,12 +221,12 @@ def _without_labels(tree: Taxonomy, targets: Targets) -> tuple[str, ...]:
     return tuple(tree.nodes[i].id for i in np.flatnonzero(empty & ~inside))
 
 
-def _results(model: Any, diff_: TaxonomyDiff, every: Sequence[Move]) -> dict[str, Any]:
-    """Results of the migrated model: training counts by new ids, and the changes."""
+def _results(model: Any, found: TaxonomyDiff, every: Sequence[Move]) -> dict[str, Any]:
+    """What the migrated model remembers: training counts by new ids, and what changed."""
     counts: dict[str, int] = {}
     for old, count in enumerate(own_training_counts(model).tolist()):
         if count and len(every[old].targets) == 1:
-            node_id = diff_.new.nodes[every[old].targets[0]].id
+            node_id = found.new.nodes[every[old].targets[0]].id
             counts[node_id] = counts.get(node_id, 0) + int(count)
     kept = {key: model.results[key] for key in ("recipe",) if key in model.results}
     return {
@@ -224,5 +234,5 @@ def _results(model: Any, diff_: TaxonomyDiff, every: Sequence[Move]) -> dict[str
         "training_products": sum(counts.values()),
         "training_counts": counts,
         "migrated_from": model.model_id,
-        "changes": diff_.counts,
+        "changes": found.counts,
     }

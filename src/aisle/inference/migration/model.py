@@ -17,7 +17,7 @@ import numpy as np
 from aisle.data import Catalog, Product
 from aisle.data.catalog_format import CatalogFormat
 from aisle.guarantee import Nearest
-from aisle.inference.base_predictor import BasePredictor, TreeCounts
+from aisle.inference.base_predictor import BasePredictor, TreeCounts, content_hashes
 from aisle.inference.batches import ScoredBatch
 from aisle.inference.bundle import open_members, read_bundle, read_policy
 from aisle.inference.folder import write_json
@@ -75,39 +75,49 @@ class MigratedModel(BasePredictor):
         return dataclasses.replace(self, earlier=self.earlier.with_store(store))
 
     def seen(self, products: Catalog | Iterable[Product]) -> np.ndarray:
-        """(n,) bool: products whose content the earlier model was trained on."""
-        return self.earlier.seen(products)
+        """(n,) bool: products whose content the earlier model was trained on, or an example has."""
+        products = products if isinstance(products, Catalog) else list(products)
+        return self.earlier.seen(products) | np.isin(content_hashes(products), self.transfer.examples)
 
     def embed(self, products: Iterable[Product]) -> np.ndarray:
         """(B, D) the earlier model's vectors that products are searched by."""
         return self.earlier.embed(products)
 
-    def features(self, products: list[Product], spaces: Any, rows: np.ndarray) -> np.ndarray:
-        """(b, D) features of the split head for some products of a batch."""
+    def carried_over(self, logp: np.ndarray, products: list[Product], spaces: Any = None) -> np.ndarray:
+        """(B, N) log-probabilities over the new tree.
+
+        Args:
+            logp: (B, K) over the earlier tree.
+            products: B products.
+            spaces: their embeddings by view; computed where they are needed by default.
+        """
         head = self.transfer.head
-        if head is None or not head.views:
-            return hashed_texts([products[i] for i in rows])
-        return joined({name: spaces[name][rows] for name in head.views}, head.views)
+        if spaces is None:
+            reads = self.zero_shot is not None or (head is not None and head.views)
+            spaces = self.earlier.view_embeddings(products) if reads else {}
+
+        def features(rows: np.ndarray) -> np.ndarray:
+            if head is None or not head.views:
+                return hashed_texts([products[i] for i in rows])
+            return joined({name: spaces[name][rows] for name in head.views}, head.views)
+
+        logp = self.transfer.apply(logp, features)
+        if self.zero_shot is not None and len(spaces):
+            logp = self.zero_shot.apply(logp, spaces, self.taxonomy)
+        return logp
 
     def _scored(
         self, products: Iterable[Product], without: Collection[str]
     ) -> Iterator[tuple[list[Product], ScoredBatch]]:
         for batch, scored in self.earlier._scored(products, without):
-            spaces = scored.spaces
-
-            def features(rows: np.ndarray, batch: Any = batch, spaces: Any = spaces) -> np.ndarray:
-                return self.features(batch, spaces, rows)
-
-            logp = self.transfer.apply(scored.scores.logp, features)
-            if self.zero_shot is not None and len(spaces):
-                logp = self.zero_shot.apply(logp, spaces, self.taxonomy)
+            logp = self.carried_over(scored.scores.logp, batch, scored.spaces)
             yield batch, scored._replace(scores=Scores(self.taxonomy, logp))
 
     def _nearest(self, scored: ScoredBatch) -> Nearest | None:
         return self.transfer.nearest(self.earlier._nearest(scored))
 
     def write_files(self, folder: Path) -> None:
-        """Write the earlier model as a bundle, with the transfer of its scores."""
+        """Write the earlier model as a bundle, and what carries its scores over."""
         saved = self.earlier.save(folder / "members" / "0")
         self.transfer.save(folder)
         if self.zero_shot is not None:

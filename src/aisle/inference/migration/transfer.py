@@ -8,7 +8,7 @@ Shapes: B products, K old and N new terminals, E edges from an old to a new term
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Transfer:
         target: (E,) new terminals, sorted.
         node: (M,) the new node of each old one, the deepest above its parts where it was split; -1: none.
         head: tells the parts of split categories apart; None without split categories.
+        examples: (n,) content hashes of the examples that taught the new categories.
     """
 
     old: Taxonomy
@@ -42,9 +43,12 @@ class Transfer:
     target: np.ndarray
     node: np.ndarray
     head: SplitHead | None = None
+    examples: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
 
     @classmethod
-    def of(cls, old: Taxonomy, new: Taxonomy, every: Sequence[Move], node: np.ndarray) -> "Transfer":
+    def of(
+        cls, old: Taxonomy, new: Taxonomy, every: Sequence[Move], node: np.ndarray, examples: np.ndarray
+    ) -> "Transfer":
         """The edges that the moves of all old nodes say; without a head.
 
         Args:
@@ -52,6 +56,7 @@ class Transfer:
             new: the new tree.
             every: (M,) where the products of each old node go.
             node: (M,) as the attribute.
+            examples: (n,) as the attribute.
         """
         pairs = [
             (int(new.terminal_of[target]), terminal)
@@ -60,7 +65,7 @@ class Transfer:
             if new.terminal_of[target] >= 0
         ]
         table = np.array(sorted(pairs), np.int64).reshape(-1, 2)
-        return cls(old, new, table[:, 1], table[:, 0], node)
+        return cls(old, new, table[:, 1], table[:, 0], node, examples=examples)
 
     @property
     def split(self) -> np.ndarray:
@@ -70,8 +75,10 @@ class Transfer:
 
     @property
     def without_source(self) -> np.ndarray:
-        """New terminals that no old one hands anything to."""
-        return np.setdiff1d(np.arange(len(self.new.terminals)), self.target)
+        """New leaves that no old terminal hands anything to. Inner nodes are left out: a tree that lists them
+        does not say that products end there."""
+        leaf = np.array([not self.new.children[node] for node in self.new.terminals.tolist()], bool)
+        return np.setdiff1d(np.flatnonzero(leaf), self.target)
 
     def apply(self, logp: np.ndarray, features: Any = None) -> np.ndarray:
         """Log-probabilities (B, N) over the new tree.
@@ -135,7 +142,8 @@ class Transfer:
         data = {"old": json.loads(self.old.to_json()), "new": json.loads(self.new.to_json())}
         data["head"] = None if self.head is None else self.head.to_dict()
         (folder / "transfer.json").write_text(json.dumps(data, ensure_ascii=False))
-        arrays = {"source": self.source, "target": self.target, "node": self.node}
+        names = ("source", "target", "node", "examples")
+        arrays = {name: getattr(self, name) for name in names}
         arrays |= {} if self.head is None else self.head.arrays()
         save_file(
             {k: np.ascontiguousarray(v) for k, v in arrays.items()}, str(folder / "transfer.safetensors")
@@ -148,4 +156,4 @@ class Transfer:
         arrays = load_file(str(folder / "transfer.safetensors"))
         head = None if data["head"] is None else SplitHead.read(data["head"], arrays)
         trees = [Taxonomy.from_json(json.dumps(data[side])) for side in ("old", "new")]
-        return cls(trees[0], trees[1], arrays["source"], arrays["target"], arrays["node"], head)
+        return cls(*trees, arrays["source"], arrays["target"], arrays["node"], head, arrays["examples"])
