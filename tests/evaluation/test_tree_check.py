@@ -59,7 +59,7 @@ def test_branches_that_are_too_deep_and_single_children():
     check = check_tree(tree_of("A > B > C > D > E", "A > B > C > D > F", "G"), limits=TreeLimits(depth=3))
     (deep,) = found("too deep", check)
     assert deep.categories == ("A > B > C",)
-    assert "level 5; 3 categories lie below level 3" in deep.message
+    assert "it has 5 levels; 3 categories are below level 3" in deep.message
     assert {one.categories[0] for one in found("single child", check)} == {"A", "A > B", "A > B > C"}
 
 
