@@ -50,7 +50,7 @@ def deciding(policy, spaces):
 @pytest.fixture(scope="module")
 def torch_model(trained):
     spaces = len(trained.model.knn_index.spaces)
-    assert spaces == 2
+    assert spaces == 3  # title and description, image, attributes
     return trained.model.with_policy(deciding(trained.model.policy, spaces))
 
 

@@ -329,17 +329,17 @@ def fit_held_out_policy(
     if not len(split.calibration) or not len(split.threshold):
         return predictor
     predictor = _with_knn_index(predictor, catalog, targets, split.train)
-    samples = []
-    for rows in (split.calibration, split.threshold):
+
+    def sample(rows: np.ndarray) -> guarantee.Sample:
         part = catalog.select(rows)
-        samples.append(
-            guarantee.Sample(
-                predictor.score(part), targets.select(rows), groups[rows], predictor.nearest(part)
-            )
+        return guarantee.Sample(
+            predictor.score(part), targets.select(rows), groups[rows], predictor.nearest(part)
         )
-    policy = guarantee.fit(*samples, **vars(settings_of(recipe)))
+
+    calibration, threshold = sample(split.calibration), sample(split.threshold)
+    policy = guarantee.fit(calibration, threshold, **vars(settings_of(recipe)))
     held_out = np.concatenate([split.calibration, split.threshold])
-    _keep(run, LabelledScores.of_parts(*samples, content_hashes(catalog.select(held_out))))
+    _keep(run, LabelledScores.of_parts(calibration, threshold, content_hashes(catalog.select(held_out))))
     predictor = predictor.with_zero_shot(catalog.select(held_out), targets.select(held_out))
     return predictor.with_policy(policy)
 

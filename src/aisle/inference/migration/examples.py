@@ -14,7 +14,7 @@ from aisle.inference.migration.transfer import Transfer
 from aisle.taxonomy import Scores, Targets, Taxonomy
 
 
-class Examples(NamedTuple):
+class MigrationExamples(NamedTuple):
     """Products with categories of the new tree.
 
     Attributes:
@@ -28,7 +28,9 @@ class Examples(NamedTuple):
     row: np.ndarray
 
     @classmethod
-    def of(cls, catalog: Catalog | None, new: Taxonomy, labelled: LabelledScores | None) -> "Examples":
+    def of(
+        cls, catalog: Catalog | None, new: Taxonomy, labelled: LabelledScores | None
+    ) -> "MigrationExamples":
         """The products whose category takes products.
 
         Raises:
@@ -47,11 +49,11 @@ class Examples(NamedTuple):
         row = np.full(len(kept), -1) if labelled is None else labelled.rows_of(content_hashes(catalog))
         return cls(list(catalog), terminal[kept], row)
 
-    def select(self, rows: np.ndarray) -> "Examples":
+    def select(self, rows: np.ndarray) -> "MigrationExamples":
         """Those at some positions."""
-        return Examples([self.products[i] for i in rows], self.terminal[rows], self.row[rows])
+        return MigrationExamples([self.products[i] for i in rows], self.terminal[rows], self.row[rows])
 
-    def among(self, terminals: np.ndarray) -> "Examples":
+    def among(self, terminals: np.ndarray) -> "MigrationExamples":
         """Those of some terminals."""
         return self.select(np.flatnonzero(np.isin(self.terminal, terminals)))
 

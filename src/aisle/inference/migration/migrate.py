@@ -10,7 +10,7 @@ from aisle.data import Catalog, Product
 from aisle.guarantee import Policy, Settings
 from aisle.inference.base_predictor import content_hashes
 from aisle.inference.labelled_scores import LabelledScores
-from aisle.inference.migration.examples import Examples
+from aisle.inference.migration.examples import MigrationExamples
 from aisle.inference.migration.model import MigratedModel
 from aisle.inference.migration.split_head import SplitHead, fit_parts, hashed_texts, joined
 from aisle.inference.migration.transfer import Transfer
@@ -74,7 +74,7 @@ def migrate(
     old: Taxonomy = model.taxonomy
     if changes is not None and (changes.old != old or changes.new != new):
         raise ValueError("the changes are those of other trees than the model's and the new one")
-    shown = Examples.of(examples, new, labelled)
+    shown = MigrationExamples.of(examples, new, labelled)
     found = diff(old, new, products=shown.both_nodes(new, labelled)) if changes is None else changes
     every = moves(found)
     node = move_targets(found, Targets(np.arange(len(old)), np.ones(len(old), bool))).node
@@ -115,14 +115,16 @@ def _moved_settings(asked: Settings, transfer: Transfer) -> Settings:
     )
 
 
-def _with_scorers(model: Any, transfer: Transfer, shown: Examples) -> tuple[Transfer, ZeroShot | None]:
+def _with_scorers(
+    model: Any, transfer: Transfer, shown: MigrationExamples
+) -> tuple[Transfer, ZeroShot | None]:
     """The transfer with a head for split categories, and the scorer of added ones."""
     if len(transfer.split):
         transfer = dataclasses.replace(transfer, head=_fit_head(model, transfer, shown))
     return transfer, _zero_shot(model, transfer, shown)
 
 
-def _fit_head(model: Any, transfer: Transfer, shown: Examples) -> SplitHead:
+def _fit_head(model: Any, transfer: Transfer, shown: MigrationExamples) -> SplitHead:
     """The head of all split categories."""
     views = _views(model)
     edge = np.flatnonzero(np.isin(transfer.source, transfer.split))
@@ -157,7 +159,7 @@ def _features(model: Any, products: list[Product], views: tuple[str, ...], width
     return joined(model.view_embeddings(products), views) if views else hashed_texts(products)
 
 
-def _zero_shot(model: Any, transfer: Transfer, shown: Examples) -> ZeroShot | None:
+def _zero_shot(model: Any, transfer: Transfer, shown: MigrationExamples) -> ZeroShot | None:
     """Scores the terminals that no old one hands anything to; None where the model cannot."""
     fitted, index, new = getattr(model, "zero_shot", None), getattr(model, "knn_index", None), transfer.new
     added = transfer.without_source
@@ -181,7 +183,7 @@ def _zero_shot(model: Any, transfer: Transfer, shown: Examples) -> ZeroShot | No
 
 
 def _moved_scores(
-    model: Any, labelled: LabelledScores, transfer: Transfer, found: TaxonomyDiff, shown: Examples
+    model: Any, labelled: LabelledScores, transfer: Transfer, found: TaxonomyDiff, shown: MigrationExamples
 ) -> tuple[int, LabelledScores]:
     """The number of labelled rows, and their scores over the new tree. The parts of split categories share
     alike: no label tells them apart. Examples test them, each scored by heads that were fitted without it."""

@@ -155,5 +155,5 @@ class Transfer:
         data = json.loads((folder / "transfer.json").read_text())
         arrays = load_file(str(folder / "transfer.safetensors"))
         head = None if data["head"] is None else SplitHead.read(data["head"], arrays)
-        trees = [Taxonomy.from_json(json.dumps(data[side])) for side in ("old", "new")]
-        return cls(*trees, arrays["source"], arrays["target"], arrays["node"], head, arrays["examples"])
+        old, new = (Taxonomy.from_json(json.dumps(data[side])) for side in ("old", "new"))
+        return cls(old, new, arrays["source"], arrays["target"], arrays["node"], head, arrays["examples"])
