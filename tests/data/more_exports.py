@@ -389,4 +389,26 @@ IDEASOFT = Export(
     ],
     [0, 1],
 )
+PROM = Export(
+    "Prom product export",
+    "prom.csv",
+    "Код_товара,Название_позиции,Поисковые_запросы,Описание,Тип_товара,Цена,Валюта,Единица_измерения,"
+    "Ссылка_изображения,Наличие,Номер_группы,Название_группы,Уникальный_идентификатор,Производитель\n"
+    'T-1,Футболка,"футболка, хлопок",Из хлопка,r,9,UAH,шт.,"https://x/a.jpg, https://x/b.jpg",+,77,Футболки,1001,B\n'
+    "C-1,Кепка,,,r,5,UAH,шт.,,+,78,Головные уборы,1002,\n",
+    [
+        ("1001", "Футболка", ["Футболки"], ["https://x/a.jpg", "https://x/b.jpg"], {"Производитель": "B"}),
+        ("1002", "Кепка", ["Головные уборы"], [], {}),
+    ],
+    [0, 1],
+)
+CSCART = Export(
+    "CS-Cart product export",
+    "cscart.csv",
+    '"Product code";"Language";"Category";"List price";"Price";"Product name";"Description";"Detailed image"\n'
+    '"T-1";"en";"Clothing///Tees";"0.00";"9.00";"Tee";"A tee";"exim/a.jpg"\n'
+    '"C-1";"en";"Hats";"0.00";"5.00";"Cap";"";""\n',
+    [("T-1", "Tee", ["Clothing > Tees"], ["exim/a.jpg"], {}), ("C-1", "Cap", ["Hats"], [], {})],
+    [0, 1],
+)
 EXPORTS = [value for value in list(globals().values()) if isinstance(value, Export)]

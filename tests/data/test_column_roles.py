@@ -212,11 +212,77 @@ SHOP = {
 }
 
 
+TREE = [
+    *[("Kitchen", "Pans", "Woks"), ("Kitchen", "Pans", "Other"), ("Kitchen", "Knives", "Bread knives")],
+    *[("Garden", "Tools", "Rakes"), ("Garden", "Pots", "Other"), ("Office", "Paper", "Pads")],
+    ("Office", "Paper", "Rolls"),
+]
+HEADERS = [  # id, title, description, three levels, image
+    ("item_no", "item_desc", "long_desc", "dept", "class", "subclass", "img_path"),
+    ("Cikkszám", "Terméknév", "Leírás", "Főkategória", "Kategória", "Alkategória", "Kép"),
+    ("상품번호", "상품명", "상품 상세설명", "대분류", "중분류", "소분류", "대표이미지 URL"),
+    (
+        "Codice articolo",
+        "Denominazione",
+        "Descrizione estesa",
+        "Reparto",
+        "Famiglia",
+        "Sottofamiglia",
+        "Foto",
+    ),
+    ("Référence", "Désignation", "Descriptif", "Rayon", "Sous-rayon", "Famille", "Visuel"),
+    (
+        "Código",
+        "Produto",
+        "Descrição detalhada",
+        "Departamento",
+        "Categoria",
+        "Subcategoria",
+        "Imagem principal",
+    ),
+    (
+        "Product Code",
+        "Web Description",
+        "Marketing Copy",
+        "Web Category L1",
+        "Web Category L2",
+        "Web Category L3",
+        "Primary Image",
+    ),
+    ("p_id", "p_name.de", "p_desc.de", "p_cat.0", "p_cat.1", "p_cat.2", "p_image"),
+]
+
+
+@pytest.mark.parametrize("header", HEADERS, ids=lambda header: header[0])
+def test_columns_of_a_shop_of_its_own_are_read_by_their_cells(header):
+    def row(i):
+        text = f"Thing number {i} is made of steel, and it is quite a useful one for a home of any size."
+        return [f"AB-{i}", f"Useful thing of make {i}", text, *TREE[i % 7], f"https://shop.example/{i}.jpg"]
+
+    rows = [dict(zip(header, row(i), strict=True)) | {"brand": f"Acme {i % 4}"} for i in range(60)]
+    catalog = read(rows)
+    columns = catalog.columns
+    assert (columns.id, columns.title, columns.description) == header[:3]
+    assert columns.levels == header[3:6]
+    assert columns.images == header[6:]
+    assert columns.fields == ("brand",)
+    assert catalog[1].categories == (TREE[1],)
+
+
+def test_columns_that_do_not_nest_are_no_levels():
+    rows = [
+        {"title": f"Useful thing {i}", "category": TREE[i % 7][1], "section": f"S{(i // 7) % 5} hall"}
+        for i in range(60)
+    ]
+    assert read(rows).columns.category == "category"
+    assert read(rows).columns.fields == ("section",)
+
+
 @pytest.mark.parametrize(
     ("columns", "flags"),
     [
-        (SHOP, ["-c category=dept", "-c images=visual"]),
-        ({**SHOP, "Shop Section": path}, ['-c "category=Shop Section"', "-c images=visual"]),
+        (SHOP, ["-c category=dept"]),
+        ({**SHOP, "Shop Section": path}, ['-c "category=Shop Section"']),
         ({"headline": SHOP["headline"], "xyz": path}, ["-c category=xyz"]),
         ({"Überschrift": SHOP["headline"], "Sortiment": leaf}, ["-c category=Sortiment"]),
         ({"題": SHOP["headline"], "売り場": leaf}, ["-c category=売り場"]),

@@ -1,24 +1,20 @@
 """Proposes columns for the title, the label and the images where no column has a known name."""
 
-import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from aisle.data.catalog import Catalog
 from aisle.data.column_names import (
-    folded,
     hints_at_label,
     is_about_label,
     is_label_like,
     is_other_property,
+    names_images,
 )
 from aisle.data.column_profile import ColumnProfile, Profiles, profiles
 from aisle.data.column_roles import title_score
 from aisle.data.columns import flag
 
-_IMAGE = re.compile(
-    r"imm?ag|img|pic|phot|foto|bild|afbeeld|visuel|zdje|obraz|resim|gorsel|фото|изобр|画像|写真|图|圖|صور"
-)
 _CLEAR = 3  # a label's score with a matching name or levels
 ROLE_NAMES = {"category": "label", "title": "title", "images": "images"}
 
@@ -113,7 +109,7 @@ def _label_score(name: str, cells: ColumnProfile) -> float:
 
 def _images_score(name: str, cells: ColumnProfile) -> float:
     """Above 0 for possible images; URLs need a matching name, because they may be those of pages."""
-    name_score = bool(_IMAGE.search(folded(name)))
+    name_score = names_images(name)
     if not cells.may_be_images or (cells.images < 0.5 and not name_score):
         return 0.0
     return cells.images + cells.filled + name_score

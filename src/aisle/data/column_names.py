@@ -26,6 +26,10 @@ _NAME_PREFIX = re.compile(
 _NUMBER_ONE = re.compile(r"(?<=\w)[\s_-]*1$")  # `Bezeichnung 1`
 _ADDITION = re.compile(r"[\s*:]*[(\[（【<][^()\[\]（）【】<>]*[)\]）】>][\s*:]*$")
 _NUMBER = re.compile(r"^(\D*)(\d{1,3})(\D*)$")
+_IMAGE = re.compile(
+    r"imm?ag|img|pic|phot|foto|fot|bild|afbeeld|visuel|kep|kuv|zdje|obraz|obrazok|resim|gorsel|slik|gambar|anh|фото"
+    r"|изобр|картин|зображ|снимк|εικον|画像|写真|图|圖|이미지|사진|รูป|תמונ|صور"
+)
 _MAX_VALUE = 40  # characters of values that name a record type or a flag
 _TRANSLATED, AMBIGUOUS, WITH_ADDITION, _WITH_LANGUAGE, VAGUE = 3, 6, 10, 20, 30
 
@@ -193,6 +197,11 @@ def is_about_label(header: str) -> bool:
 def hints_at_label(header: str) -> bool:
     """Whether a name may be that of a label: `department`, `tag`."""
     return any(folded(fragment) in folded(header) for fragment in _fragments("hint"))
+
+
+def names_images(header: str) -> bool:
+    """Whether a name contains a word for image: `Visuel`, `Kép 1`."""
+    return _IMAGE.search(folded(header)) is not None
 
 
 def is_other_property(header: str) -> bool:

@@ -1,6 +1,7 @@
 """Resolves columns: the role of each, by the user, an earlier catalog, its name and its cells."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -23,6 +24,8 @@ from aisle.data.records import Records
 from aisle.taxonomy import Taxonomy
 
 _SAMPLE = 1000  # rows that a column is recognised by
+_NESTED = 0.7  # agreement on the level above: 0 by chance, 1 in a tree whose names differ
+_NESTED_ROWS = 5000  # rows that nesting is judged by
 
 
 class ResolvedColumns(NamedTuple):
@@ -97,6 +100,7 @@ def _find_columns(
         label_share=None if tree is None else partial(_share_in_tree, records, tree, requested),
         allow_vague=labels,
         keep_fields=known.fields,
+        is_above=partial(_is_above, records),
     )
     roles_ = find(requested)
     for role, is_valid in (("weight", lambda text: parse_weight(text) >= 0), ("date", looks_like_date)):
@@ -107,6 +111,42 @@ def _find_columns(
                 requested = {**requested, role: ""}
                 roles_ = find(requested)
     return roles_
+
+
+def _is_above(records: Records, upper: str, lower: str) -> bool:
+    """Whether rows that share a value of the lower column nearly always share one of the upper column.
+
+    The agreement of pairs of such rows, corrected for chance as in Krippendorff's alpha. It is not perfect in
+    real trees, since names such as `Other` occur in several branches.
+    """
+    pairs = Counter(
+        (above, below)
+        for above, below in zip(_cells(records, upper), _cells(records, lower), strict=True)
+        if above and below
+    )
+    n_upper, n_lower = Counter[str](), Counter[str]()
+    for (above, below), count in pairs.items():
+        n_upper[above] += count
+        n_lower[below] += count
+    total = n_upper.total()
+    n_recurring = sum(count for count in n_lower.values() if count > 1)
+    if len(n_upper) < 2 or 2 * n_recurring < total:
+        return False
+    agreeing = sum(
+        count * (count - 1) / (n_lower[below] - 1) for (_, below), count in pairs.items() if count > 1
+    )
+    by_chance = sum(count * (count - 1) for count in n_upper.values()) / (total * (total - 1))
+    return agreeing / n_recurring - by_chance >= _NESTED * (1 - by_chance)
+
+
+def _cells(records: Records, column: str) -> list[str]:
+    """The cells of the first rows, without spaces around them; blank where they are no text."""
+    cells: list[str] = []
+    for array in records.column(column):
+        cells += [v.strip() if isinstance(v, str) else "" for v in array.slice(0, _NESTED_ROWS).to_pylist()]
+        if len(cells) >= _NESTED_ROWS:
+            break
+    return cells[:_NESTED_ROWS]
 
 
 def _share_in_tree(

@@ -11,6 +11,7 @@ from aisle.data.column_names import (
     WITH_ADDITION,
     Rank,
     folded,
+    hints_at_label,
     image_number,
     is_about_label,
     is_label_like,
@@ -18,6 +19,7 @@ from aisle.data.column_names import (
     level_above,
     level_number,
     named_levels,
+    names_images,
     rank,
 )
 from aisle.data.column_profile import ColumnProfile, Profiles
@@ -31,7 +33,12 @@ _MIN_LABEL_COVERAGE = 0.9  # of the best candidate; among those above it, the li
 _LEVELS = Rank(0, 10)  # level columns come just before `product_cat`
 _LABEL_LIKE = Rank(2 * VAGUE, 0)
 _TITLE = re.compile(r"name|tit[eluo]|nom|bez|descr|opis|item|produ|artikel|naz|назв|наимен|名|标题|اسم")
+_ID = re.compile(r"id|sku|cod|kod|num|nr|no|ref|art|номер|код|артикул|编号|編號|番号|번호|코드|كود|رقم|מק")
 _MAX_TITLE_LENGTH = 200  # characters on average: descriptions, not titles
+_MAX_ID_LENGTH = 40  # characters on average
+_MIN_TEXT_LENGTH = 60  # characters on average: texts
+_MIN_ROWS = 10
+_NEARLY_ALL = 0.95
 
 
 def find_columns(
@@ -43,6 +50,7 @@ def find_columns(
     label_share: Callable[[tuple[str, ...]], float] | None = None,
     allow_vague: bool = True,
     keep_fields: Iterable[str] = (),
+    is_above: Callable[[str, str], bool] = lambda upper, lower: False,
 ) -> Columns:
     """Give every column of a file its role.
 
@@ -55,6 +63,8 @@ def find_columns(
         label_share: Returns the share of rows whose label is in the official tree; None without a tree.
         allow_vague: Whether a column with a vague name, such as `type`, may be the label if no other is.
         keep_fields: The columns that stay fields whatever their names are.
+        is_above: Whether nearly every value of the second column occurs with one value of the first, as the
+            levels of a tree do.
 
     Raises:
         CatalogError: The user names a column that the file does not have.
@@ -75,14 +85,22 @@ def find_columns(
             best = _best(role, unassigned(bytes_ | callers), profile)
             chosen |= {role: best} if best is not None else {}
         elif "levels" not in given:
-            label = _label(unassigned(bytes_ | callers), profile, label_share, allow_vague)
+            free = unassigned(bytes_ | callers)
+            label = _label(free, profile, label_share, allow_vague)
+            label = _with_nested_levels(label, free, profile, is_above) if allow_vague else label
             chosen |= {"levels": label} if len(label) > 1 else {"category": label[0]} if label else {}
     if not {"title", "description"} & {*chosen, *given}:
         title = title_by_cells(unassigned(bytes_ | callers), profile)
         chosen |= {"title": title} if title is not None else {}
+    for role, by_cells in (("id", id_by_cells), ("description", description_by_cells)):
+        if role not in {*chosen, *given}:
+            column = by_cells(unassigned(bytes_ | callers), profile)
+            chosen |= {role: column} if column is not None else {}
     unread: tuple[str, ...] = ()
     if "images" not in given and "image_template" not in chosen:
-        chosen["images"], unread = _images(unassigned(callers), bytes_, profile)
+        free = unassigned(callers)
+        chosen["images"], unread = _images(free, bytes_, profile)
+        chosen["images"] = chosen["images"] or images_by_cells(free, profile)
     chosen.setdefault("vectors", tuple(name for name in lists if name not in _named(chosen)))
     if "fields" not in given:
         rest = unassigned()
@@ -140,6 +158,40 @@ def title_by_cells(names: Iterable[str], profile: Profiles) -> str | None:
         name for name in scores if scores[name] and min(profile(name).words, profile(name).distinct) >= _HALF
     ]
     return max(likely, key=lambda name: scores[name], default=None)
+
+
+def id_by_cells(names: Iterable[str], profile: Profiles) -> str | None:
+    """The first column with a code of its own in each row and a name such as `Cikkszám` or `artikelnr`."""
+    for name in names:
+        cells = profile(name)
+        is_code = max(cells.codes, cells.numbers) >= _NEARLY_ALL and not cells.urls
+        is_unique = cells.distinct == 1 and cells.filled == 1 and cells.sampled >= _MIN_ROWS
+        is_named = _ID.search(folded(name)) and not is_other_property(name)
+        if is_code and is_unique and is_named and cells.length <= _MAX_ID_LENGTH:
+            return name
+    return None
+
+
+def description_by_cells(names: Iterable[str], profile: Profiles) -> str | None:
+    """The column of the longest texts; None if no column holds sentences."""
+
+    def is_text(cells: ColumnProfile) -> bool:
+        text = cells.words >= _HALF and cells.distinct >= _HALF and cells.length >= _MIN_TEXT_LENGTH
+        return text and max(cells.urls, cells.images, cells.numbers) < _HALF
+
+    texts = [name for name in names if is_text(profile(name)) and not is_about_label(name)]
+    return max(texts, key=lambda name: profile(name).length, default=None)
+
+
+def images_by_cells(names: Iterable[str], profile: Profiles) -> tuple[str, ...]:
+    """The columns whose cells name images, different ones in most rows."""
+
+    def are_images(name: str) -> bool:
+        cells = profile(name)
+        named = cells.images >= _HALF or (cells.urls >= _HALF and names_images(name))
+        return bool(cells.sampled) and named and cells.distinct >= _HALF
+
+    return tuple(name for name in names if are_images(name))
 
 
 def title_score(name: str, cells: ColumnProfile) -> float:
@@ -266,6 +318,38 @@ def _levels(names: list[str], profile: Profiles) -> tuple[str, ...]:
         return (*level_above(found[0], names), *found)
     levels_ = named_levels(names)
     return levels_ if levels_ and profile(levels_[0]).paths <= _HALF else ()  # whole paths
+
+
+def _with_nested_levels(
+    label: tuple[str, ...], names: list[str], profile: Profiles, is_above: Callable[[str, str], bool]
+) -> tuple[str, ...]:
+    """The label column with the columns that hold the levels above and below it.
+
+    A column is a level if its name hints at categories (`dept`, `Sous-rayon`) and its values nest: `class`
+    lies above `subclass` if each subclass has one class. Without a label column, nested columns are it.
+    """
+    if len(label) > 1 or (label and profile(label[0]).paths >= _HALF):
+        return label
+
+    def may_be_level(name: str) -> bool:
+        cells = profile(name)
+        hints = is_label_like(name) or hints_at_label(name) or rank("category", name) is not None
+        text = cells.may_be_label and cells.values_recur and cells.numbers < _HALF and cells.paths < _HALF
+        return hints and text and not is_about_label(name) and not is_other_property(name)
+
+    levels = [name for name in names if name not in label and may_be_level(name)]
+    levels.sort(key=lambda name: profile(name).distinct)
+    if not label:
+        pairs = [(a, b) for i, a in enumerate(levels) for b in levels[i + 1 :] if is_above(a, b)]
+        return _with_nested_levels(pairs[-1][1:], names, profile, is_above) if pairs else ()
+    above, below = list(label), list(label)
+    for name in reversed(levels):
+        if profile(name).distinct < profile(above[0]).distinct and is_above(name, above[0]):
+            above.insert(0, name)
+    for name in levels:
+        if profile(name).distinct > profile(below[-1]).distinct and is_above(below[-1], name):
+            below.append(name)
+    return (*above, *below[1:])
 
 
 def _images(names: list[str], binary: set[str], profile: Profiles) -> tuple[tuple[str, ...], tuple[str, ...]]:
