@@ -178,7 +178,7 @@ def test_attention_varies_over_tokens_and_patches(fusion, head):
         torch.testing.assert_close(share.sum(2), torch.ones(share.shape[:2]))
         assert share.shape[2] > 1
         assert share[1:].std(2).min() > 1e-4  # over keys: no query takes all of them alike
-        assert share[1:].std(1).max() > 1e-3  # over queries: they do not all look at the same
+        assert share[1:].std(1).max() > 1e-4  # over queries: they do not all look at the same
         assert share.std(0).max() > 1e-3  # over products
     for view in ("title", "picture"):  # so each token counts for itself
         for token in range(LENGTHS[view]):

@@ -166,8 +166,9 @@ def test_going_on_from_a_run_learns_new_categories_and_keeps_old_ones(tmp_path):
 
 @pytest.mark.slow
 def test_a_name_draws_its_words_to_its_category():
-    """Half of the boots are never called boots but by their category's name."""
+    """No boots are called boots but by their category's name; a lamp is."""
     rows = [p for p in products(100, images=False) if "boot" not in p.fields["title"].split()]
+    rows.append(Product("lamp", {"title": "small lamp for boots"}, categories=(("Home", "Lamps"),)))
     probe = [Product("x", {"title": "boots"})]
     with_names = aisle.train(read(rows), linear())
     without = aisle.train(read(rows), linear(label_name_examples=False))
@@ -183,7 +184,7 @@ def test_logit_adjustment_favours_rare_categories():
     adjusted = aisle.train(
         read(rare), linear(split={"calibration": 0.0, "threshold": 0.0}, logit_adjustment=1.0)
     )
-    probe = [Product("x", {"title": "nothing known"})]
+    probe = [Product("x", {"title": "old new"})]  # words of every category
     place = plain.taxonomy.terminal_of[plain.taxonomy.index(("Garden",))]
     counts = np.asarray(plain.context.counts)
     prior = np.log((counts + 1) / (counts.sum() + len(counts)))

@@ -15,7 +15,6 @@ _RIDGE = 1 / 300  # the penalty, per product
 _BIAS = 0.3  # the constant input of the ridge regression, so small that the penalty limits it too
 _PRIOR = 3.0  # products at the mean of all that a category's mean is shrunk by
 _SHRINKAGE = 0.5  # of a covariance matrix towards a multiple of the identity
-_ROWS = 8  # multiplied together; BLAS rounds the remaining rows in another order
 
 
 class Discriminant(NamedTuple):
@@ -72,11 +71,11 @@ class Discriminant(NamedTuple):
         gram[:-1, -1] = gram[-1, :-1]
         weights = np.linalg.solve(gram + len(x) * _RIDGE * np.eye(len(gram)), moments)
         parts = (weights, *_relative_distance(x, node, square))
-        return cls(*(part.astype(np.float32) for part in parts))
+        return cls(*parts)
 
     def branch_scores(self, unit: np.ndarray) -> np.ndarray:
         """(B, T) outputs of the ridge regression for unit vectors (B, D): about 1 in the category, else 0."""
-        return stable_matmul(unit, self.weights[:-1]) + _BIAS * self.weights[-1]
+        return stable_matmul(unit, self.weights[:-1]) + (_BIAS * self.weights[-1]).astype(np.float32)
 
     def distance(self, unit: np.ndarray) -> np.ndarray:
         """(B,) relative Mahalanobis distance of unit vectors (B, D) to the nearest category.
@@ -84,15 +83,19 @@ class Discriminant(NamedTuple):
         The squared distance to its mean, by the covariance within categories, less the squared distance to
         the mean of all products, by their covariance.
         """
-        nearest = (self.constant - 2 * stable_matmul(unit, self.linear)).min(1)
-        squared = (stable_matmul(unit, self.quadratic) * unit).sum(1)
-        return squared + (unit * self.shared).sum(1) + nearest
+        unit = unit.astype(np.float64)
+        nearest = (self.constant - 2 * unit @ self.linear).min(1)
+        squared = ((unit @ self.quadratic) * unit).sum(1)
+        return (squared + unit @ self.shared + nearest).astype(np.float32)
 
 
 def stable_matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """`a @ b` (B, C) of (B, D) and (D, C), where a row's result does not depend on the number of rows."""
-    padded = np.pad(a, ((0, -len(a) % _ROWS), (0, 0)))
-    return (padded @ b)[: len(a)]
+    """`a @ b` (B, C) float32 of (B, D) and float64 (D, C), the same whatever the number of rows.
+
+    BLAS adds in an order that depends on the shapes. In double precision the difference is lost when the
+    result is rounded.
+    """
+    return (a.astype(np.float64) @ b).astype(np.float32)
 
 
 def _relative_distance(x: np.ndarray, node: np.ndarray, square: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -151,7 +151,7 @@ class _Layout(NamedTuple):
     Item k of block j has number k P + j. Products whose category is not in the tree come last.
 
     Attributes:
-        vectors: (_BLOCK P, D) unit vectors; zero in the padding.
+        vectors: (_BLOCK P, D) float64 unit vectors; zero in the padding.
         node: (_BLOCK P,) node of each product; -1: not in the tree, or padding.
         padding: Numbers that are padding.
         tops: (T,) columns of the top categories that have products.
@@ -184,7 +184,7 @@ def _lay_out(vectors: np.ndarray, node_ids: np.ndarray, taxonomy: Taxonomy) -> _
     ends = np.cumsum([numbers.shape[1] for numbers in order])
     tops, padding = np.flatnonzero(sizes), flat < 0
     return _Layout(
-        np.where(padding[:, None], np.float32(0), vectors[flat]),
+        np.where(padding[:, None], 0.0, vectors[flat].astype(np.float64)),
         np.where(padding, -1, node[flat]),
         np.flatnonzero(padding),
         tops,
