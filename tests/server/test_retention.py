@@ -76,7 +76,7 @@ def test_a_person_is_forgotten_everywhere(store):
     file = {"id": "1" * 16, "person": "ana", "name": "list of ana.csv", "bytes": 1, "rows": 1, "summary": {}}
     batches.add(store, {**file, "model": "m", "model_id": "1"}, 1)
     gone = retention.forget(store, "ana")
-    assert gone == {"feedback": 1, "reviews": 1, "skips": 0, "batches": 1, "keys": 1}
+    assert gone == {"feedback": 1, "reviews": 1, "skips": 0, "discards": 0, "batches": 1, "keys": 1}
     assert [row["id"] for row in feedback.training_rows(store)] == ["2"]
     assert [change["person"] for change in promotions.history(store)] == [""]
     store.close()

@@ -289,3 +289,110 @@ def test_the_report_is_served(people, trained):
     page = client.get("/v1/report.html", headers=who["sol"])
     assert page.text == (trained.run / "report" / "report.html").read_text()
     assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+def ask(client, headers, **more):
+    return client.post("/v1/review/next", json={"count": 9} | more, headers=headers).json()
+
+
+def test_the_queue_is_filtered_and_sorted(people):
+    client, who = people
+    fill(
+        client,
+        who["ana"],
+        {"id": "1", "title": "Blue CLOCK", "priority": 9},
+        {"id": "2", "title": "blue mug"},
+        {"id": "3", "title": "100% wool"},
+    )
+    fill(client, who["ben"], {"id": "4", "title": "silver ring"})
+    every = ask(client, who["ana"], order="oldest")
+    assert every["matching"] == 4
+    assert [item["product"]["id"] for item in every["items"]] == ["1", "2", "3", "4"]
+    assert [item["queued_by"] for item in every["items"]] == ["ana", "ana", "ana", "ben"]
+
+    def ids(**where):
+        found = ask(client, who["ana"], **where)
+        assert found["matching"] == len(found["items"])
+        return {item["product"]["id"] for item in found["items"]}
+
+    assert ids(query="blue") == {"1", "2"}
+    assert ids(query="0%") == {"3"}  # no wildcard
+    assert ids(query="blue", queued_by="ben") == set()
+    assert ids(queued_by="ben") == {"4"}
+    newest = ask(client, who["ana"], order="newest")["items"]
+    assert [item["product"]["id"] for item in newest] == ["4", "3", "2", "1"]
+    sure = ask(client, who["ana"], order="most-confident")["items"]
+    shares = [item["prediction"]["confidence"][-1] for item in sure]
+    assert shares == sorted(shares, reverse=True)
+    middle = shares[1]
+    assert ids(min_confidence=middle) == {
+        item["product"]["id"] for item in sure if item["prediction"]["confidence"][-1] >= middle
+    }
+    assert ids(max_confidence=0.0) == set()
+    top = sure[0]["prediction"]["best"].split(" > ")[0]
+    assert ids(branch=top) == {
+        item["product"]["id"] for item in sure if item["prediction"]["best"].split(" > ")[0] == top
+    }
+    assert ids(branch=top[:-1]) == set()
+    assert client.post("/v1/review/next", json={"order": "price"}, headers=who["ana"]).status_code == 422
+
+
+def test_notes_and_flags_are_seen_by_others_and_stay(people):
+    client, who = people
+    (number,) = fill(client, who["ana"], {"id": "x", "title": "blue clock"})
+    url = f"/v1/review/items/{number}/note"
+    answer = client.put(url, json={"note": " Ask the brand. ", "flagged": True}, headers=who["ana"]).json()
+    assert (answer["note"], answer["flagged"]) == ("Ask the brand.", True)
+    assert client.put(url, json={"flagged": False}, headers=who["ben"]).json()["note"] == "Ask the brand."
+    assert ask(client, who["ben"], flagged=True)["items"] == []
+    client.put(url, json={"flagged": True}, headers=who["ben"])
+    fill(client, who["ana"], {"id": "x", "title": "blue clock again"})  # replaced, as nobody has touched it
+    (item,) = ask(client, who["ben"], flagged=True)["items"]
+    assert (item["product"]["title"], item["note"]) == ("blue clock again", "Ask the brand.")
+    assert client.put(url, json={"note": "x" * 2001}, headers=who["ana"]).status_code == 422
+    assert client.put("/v1/review/items/99/note", json={}, headers=who["ana"]).status_code == 404
+
+
+def test_what_was_done_is_listed_and_any_step_is_undone(people):
+    client, who = people
+    numbers = fill(client, who["ana"], *({"id": f"{i}", "title": f"mug {i}"} for i in range(3)))
+    best = ask(client, who["ana"])["items"][0]["prediction"]["best_id"]
+    decide(client, who["ana"], numbers[0], best)
+    client.post(f"/v1/review/items/{numbers[1]}/skip", headers=who["ana"])
+    assert client.post(f"/v1/review/items/{numbers[2]}/discard", headers=who["ana"]).status_code == 204
+    assert client.get(f"/v1/review/items/{numbers[2]}", headers=who["ana"]).json()["state"] == "discarded"
+    assert ask(client, who["ben"])["matching"] == 1  # what was skipped
+    answer = client.post(f"/v1/review/items/{numbers[2]}/discard", headers=who["ben"])
+    assert answer.json()["error"]["code"] == "decided"
+
+    def done():
+        actions = client.get("/v1/review/history", headers=who["ana"]).json()["actions"]
+        return [(one["kind"], one["item_id"], one["undone"]) for one in actions]
+
+    assert sorted(done()) == [
+        ("decided", numbers[0], False),
+        ("discarded", numbers[2], False),
+        ("skipped", numbers[1], False),
+    ]
+    undone = client.post(f"/v1/review/items/{numbers[0]}/undo", headers=who["ana"]).json()
+    assert (undone["id"], undone["state"], undone["decided"]) == (numbers[0], "open", 0)
+    assert ("decided", numbers[0], True) in done()
+    undone = client.post(f"/v1/review/items/{numbers[2]}/undo", headers=who["ana"]).json()
+    assert (undone["id"], undone["state"], undone["leased_to_you"]) == (numbers[2], "open", True)
+    again = client.post(f"/v1/review/items/{numbers[2]}/undo", headers=who["ana"]).json()
+    assert again["error"]["code"] == "nothing_to_undo"
+    assert client.post("/v1/review/undo", headers=who["ana"]).json()["id"] == numbers[1]
+    assert client.get("/v1/review/history", headers=who["ben"]).json()["actions"] == []
+
+
+def test_evidence_names_words_and_similar_products(people):
+    client, who = people
+    (number,) = fill(client, who["ana"], {"id": "x", "title": "a blue clock for the wall"})
+    answer = client.get(f"/v1/review/items/{number}/evidence", headers=who["ana"])
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    item = client.get(f"/v1/review/items/{number}", headers=who["ana"]).json()
+    assert " > ".join(found["path"]) == item["prediction"]["best"]
+    assert [word["word"] for word in found["words"]] == ["blue", "clock", "wall"]  # no stop words
+    assert found["regions"] is None
+    assert found["similar"] == []  # this server has no index

@@ -57,6 +57,9 @@ class Server:
     promotion_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     draining: bool = False
     reading_slots: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(4))
+    explanation_slots: threading.BoundedSemaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(2)
+    )
 
     @classmethod
     def start(

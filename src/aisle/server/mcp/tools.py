@@ -2,10 +2,8 @@
 
 import logging
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,10 +15,9 @@ from pydantic import Field
 
 from aisle import __version__
 from aisle.data import Product
-from aisle.data.stop_words import is_content_word
 from aisle.errors import AisleError
-from aisle.inference.explain import explain
-from aisle.server.errors import ApiError, BusyError
+from aisle.server.errors import ApiError
+from aisle.server.explanations import explain_product
 from aisle.server.product_parsing import clean
 from aisle.server.routes.classify import count_predictions, predict_all, result_json
 from aisle.server.routes.search import find
@@ -31,7 +28,6 @@ from aisle.server.schemas.search import SearchIn, SearchOut
 from aisle.server.settings import ServerSettings
 from aisle.server.state import Server
 
-_MAX_EXPLANATIONS = 2  # at one time: each scores the product about a hundred times
 _INSTRUCTIONS = (
     "Classifies products into this shop's category tree. `classify` gives each product's category, its "
     "confidence and whether that is enough to decide automatically (accept, partial or review). `explain` "
@@ -45,7 +41,6 @@ class Tools:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self._slots = threading.BoundedSemaphore(_MAX_EXPLANATIONS)
 
     async def classify(
         self,
@@ -116,14 +111,7 @@ class Tools:
         if category is not None and node is None:
             raise ApiError(404, "no_such_category", f"there is no category {clean(category)[:200]!r}")
         product: Product = self.server.parser.product(sent).product
-        if not self._slots.acquire(blocking=False):
-            raise BusyError(1)
-        try:
-            (explanation,) = explain(served.predictor, [product], node)
-        finally:
-            self._slots.release()
-        words = [word for word in explanation.words if is_content_word(word.word)]
-        return ExplanationOut.model_validate(replace(explanation, words=tuple(words)).to_dict())
+        return ExplanationOut.model_validate(explain_product(self.server, served, product, node).to_dict())
 
 
 @contextmanager

@@ -5,8 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from aisle.data import ImageRef, Product
 from aisle.server.errors import ApiError
+from aisle.server.explanations import explain_product
 from aisle.server.model_registry import ServedModel
+from aisle.server.product_parsing import clean
 from aisle.server.routes.classify import PRODUCTS_BODY, count_predictions, predict_all, result_json
 from aisle.server.routes.feedback import find_category
 from aisle.server.routes.queueing import enqueue_items
@@ -18,13 +21,16 @@ from aisle.server.schemas.review import (
     AcceptIn,
     BatchAcceptOut,
     DecideIn,
+    EvidenceOut,
     LeasedOut,
     NextItemsIn,
+    NoteIn,
     ProgressOut,
     QueuedOut,
     ReleasedOut,
     ReleaseIn,
     RenewIn,
+    ReviewHistoryOut,
     ReviewOut,
     ReviewsOut,
 )
@@ -39,8 +45,9 @@ from aisle.taxonomy import DELIMITER
 router = APIRouter(tags=["review"], route_class=AuthFirstRoute, responses=error_responses(404, 409, 415))
 _ITEM_KEYS = (
     *("id", "prediction", "model", "priority", "expected_gain", "needed", "decided", "state"),
-    *("leased_until", "missing_images"),
+    *("leased_until", "missing_images", "note", "flagged"),
 )
+_SIMILAR = 3  # products of the index that are shown beside an item
 
 
 @router.post(
@@ -74,9 +81,14 @@ async def enqueue(
 def lease(sent: NextItemsIn, server: ServerDep, key: Reviewer) -> Response:
     """Nobody else gets them for some minutes; the list is empty if nothing is left. `renew` extends leases,
     `release` ends them."""
-    rows = reviews.lease(server.store, key.person, sent.count, sent.minutes)
-    items = [item_json(row, key.person) for row in rows]
-    return json_response({"items": items, "batch_min_confidence": server.settings.batch_min_confidence})
+    where = reviews.QueueFilter(**sent.model_dump(exclude={"count", "minutes"}))
+    rows = reviews.lease(server.store, key.person, sent.count, sent.minutes, where)
+    answer = {
+        "items": [item_json(row, key.person) for row in rows],
+        "matching": reviews.count_available(server.store, key.person, where),
+        "batch_min_confidence": server.settings.batch_min_confidence,
+    }
+    return json_response(answer)
 
 
 @router.post("/v1/review/renew", summary="Keep leased items for longer", response_model=LeasedOut)
@@ -95,6 +107,32 @@ def release(sent: ReleaseIn, server: ServerDep, key: Reviewer) -> Response:
 def item(item_id: ItemId, server: ServerDep, key: Reviewer) -> Response:
     """As it is now."""
     return json_response(item_json(reviews.get(server.store, item_id), key.person))
+
+
+@router.get(
+    "/v1/review/items/{item_id}/evidence", summary="Why an item is classified so", response_model=EvidenceOut
+)
+def evidence(item_id: ItemId, server: ServerDep, key: Reviewer) -> Response:
+    """The words and image regions that move the prediction, and similar products. 404 if the model that
+    classified the item is not served any more."""
+    row = reviews.get(server.store, item_id)
+    served = server.registry.state.models.get(row["model"])
+    if served is None:
+        raise ApiError(404, "no_such_model", f"model {row['model']!r} is not served any more")
+    stored = [feedback.image(server.store, name) for name in row["images"]]
+    images = tuple(ImageRef(data=data) for data in stored if data is not None)
+    product = Product(row["product_id"] or str(item_id), row["fields"], images)
+    node = served.taxonomy.find(row["prediction"]["best_id"])
+    answer = explain_product(server, served, product, node).to_dict()
+    answer["similar"] = [] if server.search is None else server.search.search(product, _SIMILAR, None)
+    return json_response(answer)
+
+
+@router.put("/v1/review/items/{item_id}/note", summary="Note on an item", response_model=ReviewOut)
+def annotate(item_id: ItemId, sent: NoteIn, server: ServerDep, key: Reviewer) -> Response:
+    """Every reviewer sees the note and the flag."""
+    note = None if sent.note is None else clean(sent.note).strip()
+    return json_response(item_json(reviews.annotate(server.store, item_id, note, sent.flagged), key.person))
 
 
 @router.post("/v1/review/items/{item_id}/decide", summary="Decide an item", response_model=FeedbackOut)
@@ -151,9 +189,32 @@ def skip(item_id: ItemId, server: ServerDep, key: Reviewer) -> Response:
     return Response(status_code=204)
 
 
-@router.post("/v1/review/undo", summary="Undo your last decision or skip", response_model=ReviewOut)
+@router.post("/v1/review/items/{item_id}/discard", summary="Discard an item", status_code=204)
+def discard(item_id: ItemId, server: ServerDep, key: Reviewer) -> Response:
+    """It leaves the queue without a decision: a duplicate, a test, no product."""
+    reviews.discard(server.store, item_id, key.person)
+    return Response(status_code=204)
+
+
+@router.post(
+    "/v1/review/items/{item_id}/undo", summary="Undo what you did with an item", response_model=ReviewOut
+)
+def undo_item(item_id: ItemId, server: ServerDep, key: Reviewer) -> Response:
+    """The last decision, skip or discard of this item by you; as `/v1/review/undo`."""
+    return json_response(item_json(reviews.undo(server.store, key.person, item_id), key.person))
+
+
+@router.get("/v1/review/history", summary="What you did", response_model=ReviewHistoryOut)
+def history(server: ServerDep, key: Reviewer, count: Annotated[int, Query(ge=1, le=500)] = 50) -> Response:
+    """Decisions, skips and discarded items, the latest first."""
+    actions = reviews.history(server.store, key.person, count)
+    return json_response({"actions": [action._asdict() for action in actions]})
+
+
+@router.post("/v1/review/undo", summary="Undo your last action", response_model=ReviewOut)
 def undo(server: ServerDep, key: Reviewer) -> Response:
-    """The item is leased to you again, unless somebody else holds it now (`leased_to_you`)."""
+    """A decision, a skip or a discard. The item is leased to you again, unless somebody else holds it now
+    (`leased_to_you`)."""
     return json_response(item_json(reviews.undo(server.store, key.person), key.person))
 
 
@@ -169,6 +230,8 @@ def item_json(row: dict[str, Any], person: str) -> dict[str, Any]:
         **{name: row[name] for name in _ITEM_KEYS},
         "product": {**row["fields"], "id": row["product_id"]},  # a field named `id` is not the product's id
         "images": image_urls(row),
+        "queued_by": row["person"],
+        "queued_at": row["at"],
         "leased_to_you": row["leased_by"] == person and row["leased_until"] >= now(),
         "token": _token(row),
     }

@@ -13,16 +13,29 @@ from aisle.server.schemas.common import (
     RequestModel,
     ResponseModel,
 )
+from aisle.server.schemas.mcp import ExplanationOut
+from aisle.server.schemas.search import HitOut
+from aisle.server.store.reviews import QueueOrder
 
 ItemIds = Annotated[list[Annotated[int, Field(ge=1, le=2**31 - 1)]], Field(max_length=100)]
 Token = Annotated[str, StringConstraints(max_length=200)]
 
 
 class NextItemsIn(RequestModel):
-    """How many items to lease, and for how many minutes. Ask for few minutes, and renew."""
+    """How many items to lease, and for how many minutes; ask for few minutes, and renew. Which: `query`, a
+    part of the title; `branch`, the path of a category (`A > B`) at or below which the prediction is; the
+    confidence of the predicted path; who queued them; flagged ones. `order` `gain`: highest expected gain
+    first."""
 
     count: int = Field(1, ge=1, le=100)
     minutes: int = Field(5, ge=1, le=60)
+    query: Annotated[str, StringConstraints(max_length=200)] | None = None
+    branch: Annotated[str, StringConstraints(max_length=2000)] | None = None
+    min_confidence: float | None = Field(None, ge=0, le=1)
+    max_confidence: float | None = Field(None, ge=0, le=1)
+    queued_by: Annotated[str, StringConstraints(max_length=200)] | None = None
+    flagged: bool | None = None
+    order: QueueOrder = "gain"
 
 
 class RenewIn(RequestModel):
@@ -82,17 +95,57 @@ class ReviewOut(ResponseModel):
     expected_gain: float
     needed: int
     decided: int
-    state: Literal["open", "done"]
+    state: Literal["open", "done", "discarded"]
     leased_until: int
     leased_to_you: bool
     missing_images: list[MissingImageOut]
+    queued_by: str
+    queued_at: int
+    note: str
+    flagged: bool
     token: str
 
 
+class NoteIn(RequestModel):
+    """A note on an item for other reviewers, and its flag; null leaves either as it is."""
+
+    note: Annotated[str, StringConstraints(max_length=2000)] | None = None
+    flagged: bool | None = None
+
+
+class ReviewActionOut(ResponseModel):
+    """What you did with an item; `chosen` is the path of a decision."""
+
+    kind: Literal["decided", "skipped", "discarded"]
+    item_id: int
+    at: int
+    title: str
+    feedback_id: int | None
+    chosen: list[str]
+    undone: bool
+
+
+class ReviewHistoryOut(ResponseModel):
+    """What you did, the latest first."""
+
+    actions: list[ReviewActionOut]
+
+
+class EvidenceOut(ExplanationOut):
+    """Why the model predicts the item's category. `regions`: the drop of the log-odds without each of 7 × 7
+    regions of the first image; null without an image that the model reads. `similar`: labelled products of
+    the index, the most similar first, where the server has one."""
+
+    regions: list[list[float]] | None
+    similar: list[HitOut]
+
+
 class ReviewsOut(ResponseModel):
-    """Items in order of the queue. Below `batch_min_confidence` they cannot be accepted together."""
+    """Items in order of the queue. `matching`: how many you may decide, with those leased now. Below
+    `batch_min_confidence` they cannot be accepted together."""
 
     items: list[ReviewOut]
+    matching: int
     batch_min_confidence: float
 
 

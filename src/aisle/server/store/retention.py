@@ -4,7 +4,16 @@ import sqlalchemy as sa
 
 from aisle.server.store import keys
 from aisle.server.store.database import ServerStore, now
-from aisle.server.store.tables import batches, feedback, image_table, promotions, reviews, shadows, skips
+from aisle.server.store.tables import (
+    batches,
+    discards,
+    feedback,
+    image_table,
+    promotions,
+    reviews,
+    shadows,
+    skips,
+)
 
 _DAY = 86_400_000
 
@@ -37,7 +46,7 @@ def forget(store: ServerStore, person: str) -> dict[str, int]:
     with store.begin() as connection:
         rows = {
             table.name: connection.execute(sa.delete(table).where(table.c.person == person)).rowcount
-            for table in (feedback, reviews, skips, batches)
+            for table in (feedback, reviews, skips, discards, batches)
         }
         rows["keys"] = keys.forget(connection, person)
         connection.execute(promotions.update().where(promotions.c.person == person).values(person=""))

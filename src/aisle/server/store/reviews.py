@@ -9,18 +9,20 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
 from aisle.server.errors import ApiError
 from aisle.server.store.database import ServerStore, now
 from aisle.server.store.feedback import HOW, FeedbackEvent, add_images, find_repeated, insert
-from aisle.server.store.tables import feedback, reviews, skips
+from aisle.server.store.tables import discards, feedback, reviews, skips
+from aisle.taxonomy import DELIMITER
 
 _MINUTE = 60_000
 _DAY = 86_400_000
 LEASE_MINUTES = 5
+_UNDO_DEPTH = 1000  # actions among which the last one that is not undone is found
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,64 @@ class ReviewEntry:
             "missing_images": [dict(missing) for missing in self.missing_images],
             "at": now(),
             "expected_gain": (1 - self.prediction["confidence"][-1]) * self.priority,
+            "title": self.fields.get("title", ""),
+            "best": self.prediction["best"],
+            "confidence": self.prediction["confidence"][-1],
+            "flagged": False,
+            "note": "",
             "needed": 2 if draw < double_review_rate else 1,
         }
+
+
+QueueOrder = Literal["gain", "least-confident", "most-confident", "oldest", "newest"]
+_ORDERS: dict[QueueOrder, Any] = {
+    "gain": reviews.c.expected_gain.desc(),
+    "least-confident": reviews.c.confidence,
+    "most-confident": reviews.c.confidence.desc(),
+    "oldest": reviews.c.at,
+    "newest": reviews.c.at.desc(),
+}
+
+
+@dataclass(frozen=True)
+class QueueFilter:
+    """Which items of the queue, and in which order; None: whatever it is.
+
+    Attributes:
+        query: A part of the title, without case.
+        branch: The path of a category, `A > B`: predictions at or below it.
+        min_confidence: Of the predicted path.
+        max_confidence: Of the predicted path.
+        queued_by: Who queued the item.
+        flagged: Whether it is flagged.
+        order: `gain`: highest expected gain first.
+    """
+
+    query: str | None = None
+    branch: str | None = None
+    min_confidence: float | None = None
+    max_confidence: float | None = None
+    queued_by: str | None = None
+    flagged: bool | None = None
+    order: QueueOrder = "gain"
+
+    def conditions(self) -> list[Any]:
+        """The conditions on rows of the table."""
+        found: list[Any] = []
+        if self.query:
+            found.append(sa.func.lower(reviews.c.title).contains(self.query.lower(), autoescape=True))
+        if self.branch:
+            below = reviews.c.best.startswith(self.branch + DELIMITER, autoescape=True)
+            found.append((reviews.c.best == self.branch) | below)
+        if self.min_confidence is not None:
+            found.append(reviews.c.confidence >= self.min_confidence)
+        if self.max_confidence is not None:
+            found.append(reviews.c.confidence <= self.max_confidence)
+        if self.queued_by:
+            found.append(reviews.c.person == self.queued_by)
+        if self.flagged is not None:
+            found.append(reviews.c.flagged == self.flagged)
+        return found
 
 
 def enqueue(
@@ -80,26 +138,46 @@ def _enqueue(connection: sa.Connection, entry: ReviewEntry, double_review_rate: 
     if entry.product_id:
         queued = connection.scalar(sa.select(reviews.c.id).where(same, untouched).limit(1))
         if queued is not None:
-            connection.execute(reviews.update().where(reviews.c.id == queued).values(row))
+            kept = {name: value for name, value in row.items() if name not in ("note", "flagged")}
+            connection.execute(reviews.update().where(reviews.c.id == queued).values(kept))
             return queued
     row |= {"state": "open", "decided": 0, "leased_until": 0}
     return connection.execute(reviews.insert().values(row)).inserted_primary_key[0]  # type: ignore[index]
 
 
 def lease(
-    store: ServerStore, person: str, count: int = 1, minutes: int = LEASE_MINUTES
+    store: ServerStore,
+    person: str,
+    count: int = 1,
+    minutes: int = LEASE_MINUTES,
+    where: QueueFilter | None = None,
 ) -> list[dict[str, Any]]:
-    """Lease the items of highest expected gain that this person may decide, and has not skipped.
+    """Lease the first items of the queue that this person may decide, and has not skipped.
 
     Items that the person holds already are among them.
+
+    Args:
+        store: The store.
+        person: Who leases them.
+        count: At most so many.
+        minutes: For how long.
+        where: Which items, in which order; by default all, the highest expected gain first.
     """
+    where = where or QueueFilter()
     with store.begin() as connection:
-        order = (reviews.c.expected_gain.desc(), reviews.c.id)
-        query = sa.select(reviews).where(*_available(person)).order_by(*order).limit(count)
-        query = query.with_for_update(skip_locked=True)
+        order = (_ORDERS[where.order], reviews.c.id)
+        query = sa.select(reviews).where(*_available(person), *where.conditions()).order_by(*order)
+        query = query.limit(count).with_for_update(skip_locked=True)
         rows = [dict(row._mapping) for row in connection.execute(query)]
         leased = _lease(connection, [row["id"] for row in rows], person, minutes)
         return [row | leased for row in rows]
+
+
+def count_available(store: ServerStore, person: str, where: QueueFilter) -> int:
+    """How many items of the queue this person may decide."""
+    query = sa.select(sa.func.count()).where(*_available(person), *where.conditions())
+    with store.read() as connection:
+        return connection.scalar(query.select_from(reviews)) or 0
 
 
 def renew(store: ServerStore, person: str, ids: Sequence[int], minutes: int = LEASE_MINUTES) -> list[int]:
@@ -204,40 +282,115 @@ def skip(store: ServerStore, item_id: int, person: str) -> None:
             connection.execute(change.values(leased_by=None, leased_until=0))
 
 
-def undo(store: ServerStore, person: str) -> dict[str, Any]:
-    """Undo this person's last decision or skip, and lease the item to them unless somebody else holds it.
+def discard(store: ServerStore, item_id: int, person: str) -> None:
+    """Take an item out of the queue without a decision.
+
+    Raises:
+        ApiError: As `decide`.
+    """
+    with store.begin() as connection:
+        _check_decidable(connection, item_id, person)
+        change = reviews.update().where(reviews.c.id == item_id)
+        connection.execute(change.values(state="discarded", leased_by=None, leased_until=0))
+        connection.execute(discards.delete().where(discards.c.review_id == item_id))
+        connection.execute(discards.insert().values(review_id=item_id, person=person, at=now()))
+
+
+def annotate(store: ServerStore, item_id: int, note: str | None, flagged: bool | None) -> dict[str, Any]:
+    """Set the note or the flag of an item; None leaves it as it is.
+
+    Raises:
+        ApiError: There is no such item.
+    """
+    change = {"note": note, "flagged": flagged}
+    values = {name: value for name, value in change.items() if value is not None}
+    with store.begin() as connection:
+        _row(connection, item_id, lock=True)
+        if values:
+            connection.execute(reviews.update().where(reviews.c.id == item_id).values(values))
+        return _row(connection, item_id)
+
+
+class ReviewAction(NamedTuple):
+    """What a person did with an item: `decided`, `skipped` or `discarded`.
+
+    Attributes:
+        kind: What was done.
+        item_id: The item.
+        at: When.
+        title: The title of the product.
+        feedback_id: The stored choice of a decision.
+        chosen: The path that was chosen.
+        undone: Whether the decision was undone.
+    """
+
+    kind: Literal["decided", "skipped", "discarded"]
+    item_id: int
+    at: int
+    title: str
+    feedback_id: int | None = None
+    chosen: tuple[str, ...] = ()
+    undone: bool = False
+
+
+def history(store: ServerStore, person: str, limit: int = 50) -> list[ReviewAction]:
+    """What a person did, the latest first; undone decisions are marked, undone skips are gone."""
+    with store.read() as connection:
+        return _actions(connection, person, None, limit)
+
+
+def undo(store: ServerStore, person: str, item_id: int | None = None) -> dict[str, Any]:
+    """Undo what this person did last with an item, and lease it to them unless somebody else holds it.
+
+    Args:
+        store: The store.
+        person: Who.
+        item_id: The item; None: the last one that they decided, skipped or discarded.
 
     Raises:
         ApiError: There is nothing to undo.
     """
     with store.begin() as connection:
-        decided = connection.execute(
-            sa.select(feedback.c.id, feedback.c.at, feedback.c.review_id)
-            .where(feedback.c.person == person, feedback.c.review_id.is_not(None), ~feedback.c.undone)
-            .order_by(feedback.c.id.desc())
-            .limit(1)
-        ).first()
-        skipped = connection.execute(
-            sa.select(skips).where(skips.c.person == person).order_by(skips.c.at.desc()).limit(1)
-        ).first()
-        change: dict[str, Any] = {}
-        if skipped is not None and (decided is None or skipped.at > decided.at):
-            item_id = skipped.review_id
-            connection.execute(skips.delete().where(_skip_of(item_id, person)))
-            row = _row(connection, item_id, lock=True)
-        elif decided is not None:
-            item_id = decided.review_id
-            row = _row(connection, item_id, lock=True)
-            connection.execute(feedback.update().where(feedback.c.id == decided.id).values(undone=True))
-            change = {"decided": reviews.c.decided - 1, "state": "open"}
-        else:
+        actions = [one for one in _actions(connection, person, item_id, _UNDO_DEPTH) if not one.undone]
+        if not actions:
             raise ApiError(409, "nothing_to_undo", "there is nothing to take back")
+        last = actions[0]
+        row = _row(connection, last.item_id, lock=True)
+        change: dict[str, Any] = {}
+        if last.kind == "skipped":
+            connection.execute(skips.delete().where(_skip_of(last.item_id, person)))
+        elif last.kind == "discarded":
+            connection.execute(discards.delete().where(discards.c.review_id == last.item_id))
+            change = {"state": "open"}
+        else:
+            connection.execute(feedback.update().where(feedback.c.id == last.feedback_id).values(undone=True))
+            change = {"decided": reviews.c.decided - 1, "state": "open"}
         elsewhere = row["leased_until"] >= now() and row["leased_by"] != person
         if change:
-            connection.execute(reviews.update().where(reviews.c.id == item_id).values(change))
+            connection.execute(reviews.update().where(reviews.c.id == last.item_id).values(change))
         if not elsewhere and {**row, **change}["state"] == "open":
-            _lease(connection, [item_id], person, LEASE_MINUTES)
-        return _row(connection, item_id)
+            _lease(connection, [last.item_id], person, LEASE_MINUTES)
+        return _row(connection, last.item_id)
+
+
+def _actions(connection: sa.Connection, person: str, item_id: int | None, limit: int) -> list[ReviewAction]:
+    """What a person did, with one item or with all, the latest first."""
+
+    def latest(table: sa.Table, *columns: Any) -> Any:
+        query = sa.select(table.c.review_id, table.c.at, reviews.c.title, *columns)
+        query = query.join(reviews, reviews.c.id == table.c.review_id).where(table.c.person == person)
+        query = query if item_id is None else query.where(table.c.review_id == item_id)
+        order = [table.c.at.desc(), *(column.desc() for column in columns[:1])]
+        return connection.execute(query.order_by(*order).limit(limit))
+
+    chosen = latest(feedback, feedback.c.id, feedback.c.chosen, feedback.c.undone)
+    actions = [
+        ReviewAction("decided", item, at, title, feedback_id, tuple(path), undone)
+        for item, at, title, feedback_id, path, undone in chosen
+    ]
+    actions += [ReviewAction("skipped", item, at, title) for item, at, title in latest(skips)]
+    actions += [ReviewAction("discarded", item, at, title) for item, at, title in latest(discards)]
+    return sorted(actions, key=lambda one: (one.at, one.feedback_id or 0), reverse=True)[:limit]
 
 
 def of_product(store: ServerStore, product_id: str, limit: int = 20) -> list[dict[str, Any]]:

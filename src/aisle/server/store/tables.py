@@ -92,9 +92,14 @@ reviews = Table(
     _column("model", String(200)),
     _column("priority", Float),
     _column("expected_gain", Float),  # (1 - confidence) * priority
+    _column("title", Text),
+    _column("best", Text),  # the path of the prediction
+    _column("confidence", Float),  # of that path
+    _column("flagged", Boolean),
+    _column("note", Text),
     _column("needed", Integer),  # how many people decide it
     _column("decided", Integer),
-    _column("state", String(16)),  # open, done
+    _column("state", String(16)),  # open, done, discarded
     Column("leased_by", String(200)),
     _column("leased_until", BigInteger),
     Index("ix_reviews_queue", "state", "expected_gain"),
@@ -105,6 +110,14 @@ skips = Table(
     metadata,
     Column("review_id", _Id, ForeignKey("reviews.id", ondelete="CASCADE"), primary_key=True),
     Column("person", String(200), primary_key=True),
+    _column("at", BigInteger),
+)
+
+discards = Table(
+    "discards",
+    metadata,
+    Column("review_id", _Id, ForeignKey("reviews.id", ondelete="CASCADE"), primary_key=True),
+    _column("person", String(200)),
     _column("at", BigInteger),
 )
 
