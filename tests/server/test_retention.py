@@ -1,3 +1,4 @@
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,21 @@ def test_the_migrations_make_the_tables(store):
 
     with store.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_store_of_the_version_before_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "store.db"
+    store = ServerStore(str(path))
+    entry = reviews.ReviewEntry("ana", "9", {"title": "oak clock"}, [], _prediction(), "m")
+    reviews.enqueue(store, [entry], 0)
+    store.close()
+    with sqlite3.connect(path) as connection:
+        for name in ("title", "best", "confidence", "flagged", "note"):
+            connection.execute(f"ALTER TABLE reviews DROP COLUMN {name}")
+        connection.execute("DROP TABLE discards")
+        connection.execute("UPDATE alembic_version SET version_num = '0003'")
+    store = ServerStore(str(path))
+    (row,) = reviews.lease(store, "ben", where=reviews.QueueFilter(query="OAK"))
+    assert (row["title"], row["flagged"], row["note"]) == ("oak clock", False, "")
+    assert (row["best"], row["confidence"]) == (_prediction()["best"], _prediction()["confidence"][-1])
+    store.close()

@@ -5,14 +5,16 @@ import { count, debounced, fill, h, pathText, plural, state } from "./dom.js";
 
 const MOST = 60;
 
-/** Let a person pick a category: its node as in the API, or null. */
-export function pick(about = "") {
-  return new Promise((resolve) => new Picker(about, resolve));
+/** Let a person pick a category: its node as in the API, or null. `at`: the path where the tree opens; `anyNode`:
+ * branches that take no products can be chosen, too. */
+export function pick(about = "", { at = [], anyNode = false } = {}) {
+  return new Promise((resolve) => new Picker(about, resolve, at, anyNode));
 }
 
 class Picker {
-  constructor(about, resolve) {
+  constructor(about, resolve, at, anyNode) {
     this.above = [];
+    this.anyNode = anyNode;
     this.search = h("input", { type: "search", id: "pick-words", autocomplete: "off", spellcheck: "false",
       placeholder: "clocks, garden chair, …", oninput: debounced(() => this.look(), 120) });
     this.crumbs = h("nav", { class: "crumbs", "aria-label": "Where you are in the tree" });
@@ -30,6 +32,21 @@ class Picker {
     document.body.append(this.dialog);
     this.dialog.showModal();
     this.search.focus();
+    this.open(at.slice(0, -1));
+  }
+
+  /** Walk down to a path, as far as it is in the tree. */
+  async open(path) {
+    try {
+      for (const name of path) {
+        const { nodes } = await get(`v1/taxonomy?parent=${encodeURIComponent(this.above.at(-1)?.id ?? "")}`);
+        const node = nodes.find((one) => one.path.at(-1) === name);
+        if (!node) break;
+        this.above.push(node);
+      }
+    } catch (error) {
+      if (!error.code) throw error; // `look` shows what is wrong
+    }
     this.look();
   }
 
@@ -64,7 +81,7 @@ class Picker {
     const more = found.total > found.nodes.length ? `; these ${found.nodes.length} fit best` : "";
     this.status.textContent = words ? (found.total ? `${plural(found.total, "category", "categories")} found${more}` : "") : "";
     const here = !words && this.above.at(-1);
-    const itself = here && here.assignable && h("li", {}, h("button", { type: "button", class: "pick", onclick: () => this.done(here) },
+    const itself = here && (here.assignable || this.anyNode) && h("li", {}, h("button", { type: "button", class: "pick", onclick: () => this.done(here) },
       h("span", {}, h("strong", {}, here.path.at(-1)), " itself"), h("span", { class: "quiet" }, "choose")));
     fill(this.list, itself, found.nodes.map((node) => h("li", {}, this.line(node, words))),
       !found.nodes.length && h("li", {}, state("empty", "No category has these words", "Try another word, or fewer.")));

@@ -1,29 +1,36 @@
 // Review: the queue in order of expected gain, by mouse or by keyboard.
 
-import { get, imageUrl, post } from "./api.js";
+import { ask, get, imageUrl, post } from "./api.js";
 import { acceptTogether, confidence } from "./batch.js";
 import { count, fill, h, loading, missingImages, percent, plural, state, toast } from "./dom.js";
 import { Lease, MINUTES, settled } from "./lease.js";
+import { showEvidence } from "./evidence.js";
 import { pick } from "./picker.js";
+import { Filters } from "./review_filters.js";
 import { alternatives, decisionText, suggestionLine } from "./suggestions.js";
+import { zoom } from "./zoom.js";
 
 export const title = "Review";
 const BATCH = 30; // items leased at a time
-const KEYS = [["1 – 9", "choose that category"], ["A", "accept the first"], ["S", "skip"], ["U", "undo"], ["/", "search the tree"],
+const QUICK = 3; // suggestions in the bar of a phone
+const KEYS = [["1 – 9", "choose that category"], ["A", "accept the first"], ["S", "skip"], ["D", "discard"], ["F", "flag"],
+  ["U", "undo"], ["/", "search the tree"], ["R", "refine the first"],
   ["J K", "next, previous"], ["X", "select for accepting together"], ["Shift A", "accept all selected, once confirmed"]];
 
-export function show(main, _, me) {
+export function show(main, [item], me, parameters) {
   if (me.role === "seller") {
     fill(main, h("h1", {}, "Review"), state("empty", "This needs a reviewer's key",
       `${me.person} is a ${me.role}. Sign out, on top, to enter another key.`));
     return;
   }
-  const page = new Review(main);
+  const page = new Review(main, Number(item) || null, parameters);
   return () => page.close();
 }
 
 class Review {
-  constructor(main) {
+  constructor(main, first, parameters) {
+    this.first = first; // the item that the address names
+    this.filters = new Filters(parameters, () => this.refilter());
     this.items = [];
     this.selected = new Set();
     this.at = 0;
@@ -45,6 +52,7 @@ class Review {
   build(main) {
     this.progress = h("div", { class: "progress", role: "status" });
     this.people = h("div", {});
+    this.history = h("div", {});
     this.body = h("div", {});
     this.keys = h("input", { type: "checkbox", id: "keys", checked: stored("keys") !== "off",
       onchange: () => store("keys", this.keys.checked ? "on" : "off") });
@@ -53,9 +61,10 @@ class Review {
       h("div", { class: "row head" }, h("h1", {}, "Review"), h("div", { class: "row" },
         h("button", { type: "button", onclick: () => this.undo() }, "Undo"),
         h("button", { type: "button", onclick: () => this.add() }, "Add products"))),
-      this.progress, this.body,
+      this.progress, this.filters.element, this.body,
       h("div", { class: "below" },
         h("details", {}, h("summary", {}, "By keyboard"), h("label", { class: "check", for: "keys" }, this.keys, "Single keys work"), help),
+        h("details", { ontoggle: (event) => event.target.open && this.listHistory() }, h("summary", {}, "What you did"), this.history),
         h("details", {}, h("summary", {}, "Who reviewed, and how well people agree"), this.people)));
   }
 
@@ -65,9 +74,16 @@ class Review {
     if (!this.items.length) fill(this.body, loading("the queue"));
     try {
       await settled();
-      const found = await post("v1/review/next", { count: BATCH, minutes: MINUTES });
+      const asked = this.filters.request();
+      const found = await post("v1/review/next", { count: BATCH, minutes: MINUTES, ...asked });
+      if (JSON.stringify(asked) !== JSON.stringify(this.filters.request())) { // asked anew meanwhile
+        await post("v1/review/release", { ids: found.items.map(({ id }) => id).filter((id) => !this.items.some((item) => item.id === id)) });
+        return;
+      }
       this.items = found.items;
       this.floor = found.batch_min_confidence;
+      this.filters.count(found.matching);
+      await this.bringFirst();
       if (this.ending.signal.aborted) return this.lease.release(); // left meanwhile
       this.at = 0;
       this.selected.clear();
@@ -75,6 +91,35 @@ class Review {
     } catch (error) {
       fill(this.body, state("bad", "The queue cannot be shown", error.message, () => this.borrow()));
     }
+  }
+
+  /** Put the item that the address names on top. */
+  async bringFirst() {
+    const id = this.first;
+    this.first = null;
+    if (id === null) return;
+    const found = this.items.find((item) => item.id === id);
+    const others = this.items.filter((item) => item !== found);
+    if (found) {
+      this.items = [found, ...others];
+      return;
+    }
+    try {
+      await post("v1/review/renew", { ids: [id], minutes: MINUTES });
+      const item = await get(`v1/review/items/${id}`);
+      if (item.leased_to_you && item.state === "open") this.items = [item, ...others];
+      else toast(item.state === "open" ? `Somebody else is looking at item ${id}.` : `Item ${id} is ${item.state === "done" ? "decided" : "discarded"} already.`, "bad");
+    } catch (error) {
+      if (!error.code) throw error;
+      toast(error.message, "bad");
+    }
+  }
+
+  async refilter() {
+    history.replaceState(null, "", this.filters.address());
+    this.lease.release();
+    this.items = [];
+    await this.borrow();
   }
 
   get item() {
@@ -88,6 +133,12 @@ class Review {
 
   draw(focus = false) {
     const { item } = this;
+    history.replaceState(null, "", this.filters.address(item?.id ?? null));
+    if (!item && this.filters.any) {
+      fill(this.body, state("empty", "No product passes these filters"),
+        h("p", { class: "centre" }, h("button", { type: "button", onclick: () => this.filters.clear() }, "All products")));
+      return;
+    }
     if (!item) {
       fill(this.body, state("empty", "Nothing waits for you",
         "Products come here when a seller asks, or when the model did not accept its prediction. You may also add some yourself."),
@@ -96,7 +147,10 @@ class Review {
       return;
     }
     this.heading = h("h2", { id: "item", tabindex: "-1" }, item.product.title || "Without a title");
-    fill(this.body, h("div", { class: "desk" }, this.queue(), this.product(item), this.choices(item)));
+    this.evidence = h("div", { class: "evidence" });
+    const product = this.product(item);
+    fill(this.body, h("div", { class: "desk" }, this.queue(), product, this.choices(item)), this.quick(item));
+    showEvidence(this.evidence, item, product);
     if (focus) this.heading.focus({ preventScroll: true });
     this.body.querySelector(".waiting [aria-current]")?.scrollIntoView({ block: "nearest" });
   }
@@ -138,17 +192,32 @@ class Review {
 
   product(item) {
     const { title: _, description, id, ...others } = item.product;
-    const images = item.images.map((address, i) => h("a", { href: imageUrl(address), target: "_blank", rel: "noopener" },
-      h("img", { src: imageUrl(address), alt: `Image ${i + 1} of the product` })));
+    const images = item.images.map((address, i) => h("button", { type: "button", class: "picture", onclick: () => zoom(imageUrl(address), `Image ${i + 1} of the product`) },
+      h("img", { src: imageUrl(address), alt: `Image ${i + 1} of the product. Zoom` })));
     const facts = Object.entries(others).filter(([, value]) => value);
     return h("section", { class: "card product", "aria-labelledby": "item" },
       this.heading,
-      h("p", { class: "quiet" }, [id && `Product ${id}`, `item ${item.id}`, item.priority !== 1 && `priority ${count(item.priority)}`,
+      h("p", { class: "quiet" }, id && `Product ${id} · `, `queued ${age(item.queued_at)} by `,
+        h("button", { type: "button", class: "link", onclick: () => this.filters.set("by", item.queued_by) }, item.queued_by)),
+      h("p", { class: "quiet" }, [`item ${item.id}`, item.priority !== 1 && `priority ${count(item.priority)}`,
         item.needed > 1 && "two people decide it"].filter(Boolean).join(" · ")),
       images.length ? h("div", { class: "images" }, images) : h("p", { class: "no-image" }, "No image"),
       missingImages(item.missing_images),
       description && h("p", { class: "description" }, description),
-      facts.length > 0 && h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))));
+      facts.length > 0 && h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+      this.note(item));
+  }
+
+  note(item) {
+    const text = h("textarea", { rows: "2", maxlength: "2000", "aria-label": "Note for other reviewers", placeholder: "A note for other reviewers",
+      value: item.note, onchange: () => this.annotate(item, { note: text.value }) });
+    return h("div", { class: "note" }, text, h("button", { type: "button", class: "facet", "aria-pressed": String(item.flagged), onclick: () => this.flag() }, item.flagged ? "⚑ Flagged" : "⚐ Flag"));
+  }
+
+  /** On a phone the first suggestions stay in sight. */
+  quick(item) {
+    return h("div", { class: "quick", role: "group", "aria-label": "First suggestions" }, alternatives(item.prediction, QUICK).map((one) =>
+      h("button", { type: "button", onclick: () => this.choose(one.id, one.path) }, h("span", { class: "name" }, one.path.at(-1)), h("span", { class: "quiet" }, percent(one.confidence)))));
   }
 
   choices(item) {
@@ -160,8 +229,10 @@ class Review {
       h("ul", { class: "suggestions" }, suggestions.map((suggestion, i) => h("li", {},
         h("button", { type: "button", class: "suggestion", onclick: () => this.choose(suggestion.id, suggestion.path) }, suggestionLine(suggestion, String(i + 1)))))),
       h("div", { class: "row start" },
+        h("button", { type: "button", onclick: () => this.refine() }, "Refine the first …"),
         h("button", { type: "button", onclick: () => this.browse() }, "Another category …"),
-        h("button", { type: "button", onclick: () => this.skip() }, "Skip")));
+        h("button", { type: "button", onclick: () => this.skip() }, "Skip"),
+        h("button", { type: "button", onclick: () => this.discard() }, "Discard")), this.evidence);
   }
 
   // -- deciding --------------------------------------------------------------------------------------
@@ -217,7 +288,51 @@ class Review {
     });
   }
 
-  /** Take back the last decision or skip; `times`: that many, where they were accepted together. */
+  discard() {
+    const { item } = this;
+    return this.alone(async () => {
+      await post(`v1/review/items/${item.id}/discard`);
+      toast("Discarded without a decision.", "", { label: "Undo", run: () => this.undo() });
+      await this.gone([item.id]);
+    });
+  }
+
+  flag() {
+    return this.annotate(this.item, { flagged: !this.item.flagged });
+  }
+
+  annotate(item, change) {
+    return this.alone(async () => {
+      const now = await ask("PUT", `v1/review/items/${item.id}/note`, change);
+      Object.assign(item, { note: now.note, flagged: now.flagged });
+      const box = this.body.querySelector(".note");
+      if (item === this.item && box) box.replaceWith(this.note(item));
+    });
+  }
+
+  /** What this person did, each with a button that undoes it. */
+  async listHistory() {
+    const { actions } = await get("v1/review/history");
+    const line = (one) => h("li", {}, h("span", {}, `${age(one.at)}: ${one.kind} `, h("strong", {}, one.title || `item ${one.item_id}`), one.chosen.length > 0 && ` › ${one.chosen.at(-1)}`), " ",
+      one.undone ? h("span", { class: "quiet" }, "undone") : h("button", { type: "button", class: "link", onclick: () => this.undoItem(one.item_id) }, "Undo"));
+    fill(this.history, actions.length ? h("ol", { class: "done" }, actions.map(line)) : h("p", { class: "quiet" }, "Nothing yet."));
+  }
+
+  undoItem(id) {
+    return this.alone(async () => {
+      const item = await post(`v1/review/items/${id}/undo`);
+      if (item.leased_to_you) {
+        this.items = [item, ...this.items.filter((one) => one.id !== id)];
+        this.filters.count(this.filters.number + 1);
+        this.at = 0;
+      }
+      this.draw(true);
+      this.measure();
+      await this.listHistory();
+    });
+  }
+
+  /** Take back the last decision, skip or discard; `times`: that many, where they were accepted together. */
   undo(times = 1) {
     return this.alone(async () => {
       let elsewhere = 0;
@@ -227,6 +342,7 @@ class Review {
         this.items = item.leased_to_you ? [item, ...others] : others;
         if (!item.leased_to_you) elsewhere += 1;
       }
+      this.filters.count(this.filters.number + times - elsewhere);
       this.at = 0;
       this.draw(true);
       if (elsewhere) toast(`Undone. ${plural(elsewhere, "product is", "products are")} leased to somebody else just now.`);
@@ -238,6 +354,13 @@ class Review {
   async browse() {
     const { item } = this;
     const node = await pick(item.product.title ?? "");
+    if (node && item === this.item) this.choose(node.id, node.path);
+  }
+
+  /** Open the tree at the first suggestion: its neighbors, and what lies above and below. */
+  async refine() {
+    const { item } = this;
+    const node = await pick(item.product.title ?? "", { at: item.prediction.best.split(" > ") });
     if (node && item === this.item) this.choose(node.id, node.path);
   }
 
@@ -266,6 +389,7 @@ class Review {
   }
 
   async gone(ids) {
+    this.filters.count(Math.max(0, this.filters.number - ids.length));
     this.items = this.items.filter(({ id }) => !ids.includes(id));
     for (const id of ids) this.selected.delete(id);
     this.at = Math.min(this.at, Math.max(0, this.items.length - 1));
@@ -294,7 +418,7 @@ class Review {
     if (name === "a" && shiftKey) return () => this.acceptSelected();
     return {
       a: () => this.choose(this.item.prediction.best_id, this.item.prediction.best.split(" > ")),
-      s: () => this.skip(), "/": () => this.browse(), x: () => this.toggle(this.item),
+      s: () => this.skip(), d: () => this.discard(), f: () => this.flag(), r: () => this.refine(), "/": () => this.browse(), x: () => this.toggle(this.item),
       j: () => this.go(this.at + 1), k: () => this.go(this.at - 1),
     }[name];
   }
@@ -351,6 +475,15 @@ class Review {
 /** Problems of the prediction, without those of images, which are listed under the product. */
 const otherProblems = ({ prediction, missing_images: missing }) => prediction.problems.filter((problem) =>
   !missing.some(({ image, reason }) => problem === `image ${image}: ${reason}`));
+
+/** How long ago, in words. */
+function age(at) {
+  const minutes = Math.round((Date.now() - at) / 60000);
+  if (minutes < 1) return "just now";
+  if (minutes < 60) return `${plural(minutes, "minute")} ago`;
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? `${plural(hours, "hour")} ago` : `${plural(Math.round(hours / 24), "day")} ago`;
+}
 
 const figure = (value, what) => h("span", { class: "figure" }, h("strong", {}, value), " ", h("span", { class: "quiet" }, what));
 
