@@ -57,6 +57,12 @@ def serve(
         Path | None, typer.Option(help="Folder from which administrators may load models.")
     ] = None,
     index: Index = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="Mapping of `aisle map` (CSV) that reviewers complete.")
+    ] = None,
+    mapping_to: Annotated[
+        str, typer.Option(help="Target tree of the mapping: google, shopify, or a file.")
+    ] = "google",
     rate: Annotated[
         float, typer.Option(min=0.01, help="Maximum requests per second and key or address.")
     ] = 500,
@@ -97,6 +103,8 @@ def serve(
         origins=tuple(allow_origin or ()),
         library=library,
         index=index,
+        mapping=mapping,
+        mapping_to=mapping_to,
         golden_set=golden_set,
         shadow=shadow,
         double_review_rate=double_review_rate,

@@ -65,7 +65,7 @@ def read_overrides(file: Path, tree: Taxonomy) -> Overrides:
     Raises:
         CatalogError: it cannot be read, or lacks the columns.
     """
-    rows = _rows(file)
+    rows = read_rows(file)
     column = "override" if rows and "override" in rows[0] else "target"
     if rows and (column not in rows[0] or not {"category", "product"} & set(rows[0])):
         raise CatalogError(
@@ -98,7 +98,7 @@ def read_checked(file: Path, tree: Taxonomy) -> list[CheckedPair]:
     Raises:
         CatalogError: it cannot be read, lacks the columns, or names a target that the tree lacks.
     """
-    rows = _rows(file)
+    rows = read_rows(file)
     if not rows or "category" not in rows[0] or not {"right", "target", "target_id"} & set(rows[0]):
         raise CatalogError(
             f"{file}: checked pairs have the columns category and right (yes, no, or the target), or target"
@@ -126,7 +126,12 @@ def find_node(tree: Taxonomy, text: str) -> int | None:
     return tree.find([part.strip() for part in text.split(DELIMITER.strip())]) if node is None else node
 
 
-def _rows(file: Path) -> list[dict[str, str]]:
+def read_rows(file: Path) -> list[dict[str, str]]:
+    """Read the rows of a CSV file; names of columns in lower case.
+
+    Raises:
+        CatalogError: it cannot be read.
+    """
     try:
         raw = read_bytes(file)
     except OSError as error:

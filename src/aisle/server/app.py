@@ -27,6 +27,7 @@ from aisle.server.routes import (
     feedback,
     keys,
     label_studio,
+    mapping,
     models,
     operations,
     review,
@@ -68,9 +69,8 @@ def create_app(server: Server) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,  # names the functions of generated clients
     )
     app.state.server = server
-    for routes in (
-        *(classify, batches, taxonomy, feedback, review, search, explore, models, rules, keys, operations),
-    ):
+    pages = (classify, batches, taxonomy, feedback, review, search, explore, models, rules, keys, mapping)
+    for routes in (*pages, operations):
         app.include_router(routes.router)
     for protocol in (mcp, label_studio):  # of other programs, which define them
         app.include_router(protocol.router)

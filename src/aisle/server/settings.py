@@ -90,6 +90,8 @@ class ServerSettings(BaseModel):
         origins: Origins of other sites that may call the API (CORS).
         library: The folder below which an administrator may load further models.
         index: A search index.
+        mapping: A mapping file of `aisle map` (CSV), which people review.
+        mapping_to: The target tree of the mapping, as `--to` of `aisle map`.
         golden_set: Labelled products; a model must not be worse on them to be promoted.
         shadow: The name of the shadow model.
         double_review_rate: The share of review items that two people decide.
@@ -111,6 +113,8 @@ class ServerSettings(BaseModel):
     origins: tuple[str, ...] = ()
     library: Path | None = None
     index: Path | None = None
+    mapping: Path | None = None
+    mapping_to: str = "google"
     golden_set: Path | None = None
     shadow: str | None = None
     double_review_rate: float = Field(default=0.1, ge=0, le=1)

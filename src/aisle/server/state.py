@@ -19,6 +19,7 @@ from aisle.server.batching import Batcher
 from aisle.server.errors import ApiError, ServerError
 from aisle.server.golden_set import read_golden_set
 from aisle.server.loop_lag import LoopLagMonitor
+from aisle.server.mapping_review import MappingReview
 from aisle.server.model_registry import ModelRegistry
 from aisle.server.product_parsing import ProductParser
 from aisle.server.search_service import SearchService
@@ -52,6 +53,7 @@ class Server:
     shadow_recorder: ShadowRecorder
     worker: BatchWorker
     search: SearchService | None = None
+    mapping: MappingReview | None = None
     lag_monitor: LoopLagMonitor = field(default_factory=LoopLagMonitor)
     golden_set: list[Product] = field(default_factory=list)
     promotion_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -117,6 +119,7 @@ class Server:
             ShadowRecorder(store, batcher, telemetry),
             BatchWorker(workplace),
             SearchService(settings.index, registry) if settings.index else None,
+            MappingReview(settings.mapping, settings.mapping_to) if settings.mapping else None,
         )
         server._restore_models()
         server._restore_rules()

@@ -6,15 +6,15 @@ import { count, debounced, fill, h, pathText, plural, state } from "./dom.js";
 const MOST = 60;
 
 /** Let a person pick a category: its node as in the API, or null. `at`: the path where the tree opens; `anyNode`:
- * branches that take no products can be chosen, too. */
-export function pick(about = "", { at = [], anyNode = false } = {}) {
-  return new Promise((resolve) => new Picker(about, resolve, at, anyNode));
+ * branches that take no products can be chosen, too; `tree`: where the tree is in the API. */
+export function pick(about = "", { at = [], anyNode = false, tree = "v1/taxonomy" } = {}) {
+  return new Promise((resolve) => new Picker(about, resolve, { at, anyNode, tree }));
 }
 
 class Picker {
-  constructor(about, resolve, at, anyNode) {
+  constructor(about, resolve, { at, anyNode, tree }) {
     this.above = [];
-    this.anyNode = anyNode;
+    Object.assign(this, { anyNode, tree });
     this.search = h("input", { type: "search", id: "pick-words", autocomplete: "off", spellcheck: "false",
       placeholder: "clocks, garden chair, …", oninput: debounced(() => this.look(), 120) });
     this.crumbs = h("nav", { class: "crumbs", "aria-label": "Where you are in the tree" });
@@ -39,7 +39,7 @@ class Picker {
   async open(path) {
     try {
       for (const name of path) {
-        const { nodes } = await get(`v1/taxonomy?parent=${encodeURIComponent(this.above.at(-1)?.id ?? "")}`);
+        const { nodes } = await get(`${this.tree}?parent=${encodeURIComponent(this.above.at(-1)?.id ?? "")}`);
         const node = nodes.find((one) => one.path.at(-1) === name);
         if (!node) break;
         this.above.push(node);
@@ -61,7 +61,7 @@ class Picker {
     const asked = words ? query({ q: words, limit: MOST }) : `?parent=${encodeURIComponent(parent)}`;
     this.latest = asked;
     try {
-      const found = await get(`v1/taxonomy${asked}`);
+      const found = await get(`${this.tree}${asked}`);
       if (this.latest !== asked) return;
       this.drawn = words;
       this.draw(words, found);
@@ -91,7 +91,7 @@ class Picker {
     const open = () => { this.above = this.lineage(node); this.search.value = ""; this.look(); this.search.focus(); };
     const opens = node.children > 0 && (!node.assignable || !words);
     const name = words ? pathText(node.path) : h("strong", {}, node.path.at(-1));
-    const inside = node.children ? `${plural(node.children, "category", "categories")} inside ›` : `${count(node.products)} training products`;
+    const inside = node.children ? `${plural(node.children, "category", "categories")} inside ›` : node.products === undefined ? "" : `${count(node.products)} training products`;
     return h("button", { type: "button", class: "pick", onclick: opens ? open : () => this.done(node) }, name,
       h("span", { class: "quiet" }, opens ? inside : "choose"));
   }

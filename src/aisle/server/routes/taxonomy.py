@@ -13,6 +13,7 @@ from aisle.server.schemas.common import error_responses
 from aisle.server.schemas.taxonomy import TaxonomyOut
 from aisle.server.security import Seller
 from aisle.server.state import ServerDep
+from aisle.taxonomy import Taxonomy
 
 router = APIRouter(tags=["taxonomy"], route_class=AuthFirstRoute, responses=error_responses(404))
 
@@ -40,7 +41,7 @@ def taxonomy(
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if if_none_match and tag in if_none_match:
         return Response(status_code=304, headers=headers)
-    nodes = _select(served, parent, q)
+    nodes = select_nodes(served.taxonomy, parent, q)
     response = {
         "model": served.name,
         "model_id": served.model_id,
@@ -51,8 +52,12 @@ def taxonomy(
     return json_response(response, headers)
 
 
-def _select(served: ServedModel, parent: str | None, q: str | None) -> list[int]:
-    tree = served.taxonomy
+def select_nodes(tree: Taxonomy, parent: str | None, q: str | None) -> list[int]:
+    """All nodes, the children of `parent` (empty: the top), or those that match the words `q`, best first.
+
+    Raises:
+        ApiError: The tree has no node `parent`.
+    """
     if parent is None:
         nodes = list(range(len(tree)))
     elif parent == "":
