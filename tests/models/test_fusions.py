@@ -297,3 +297,24 @@ def test_options_that_cannot_be_used_are_one_line():
             build_part(getattr(fusions, name), "fusion", {"heads": 7}, dims=DIMS)
         with pytest.raises(RecipeError, match="at least one"):
             build_part(getattr(fusions, name), "fusion", {depth: 0}, dims=DIMS)
+
+
+def test_bilinear_multiplies_the_features_of_each_two_views():
+    fusion, views = made("BilinearFusion", dim=4, rank=6), encoded()
+    joint = fusion(views).product
+    linear = sum(fusion.linear[name](view.pooled) for name, view in views.items())
+    factors = {name: torch.tanh(fusion.factors[name](view.pooled)) for name, view in views.items()}
+    names = list(views)
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    assert fusion.pairs == pairs
+    products = sum(join(factors[a] * factors[b]) for join, (a, b) in zip(fusion.join, pairs, strict=True))
+    torch.testing.assert_close(joint, linear + products)
+
+
+def test_multilevel_with_a_hidden_layer():
+    fusion, views = made("MultilevelFusion", dim=4, hidden=7), encoded()
+    plain = made("MultilevelFusion", dim=4)
+    plain.load_state_dict(fusion.state_dict(), strict=False)
+    widths = [layer.weight.shape for layer in fusion.after if isinstance(layer, torch.nn.Linear)]
+    assert widths == [(7, 4), (4, 7)]
+    torch.testing.assert_close(fusion(views).product, fusion.after(plain(views).product))

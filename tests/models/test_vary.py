@@ -116,3 +116,19 @@ def test_every_picture_of_a_product_varies_by_itself():
     assert found.present.tolist() == [True, False]
     assert found.arrays["shown"].tolist() == [[True, True], [False, False]]
     assert not np.array_equal(found.arrays["pixels"][0, 0], found.arrays["pixels"][0, 1])
+
+
+def test_pictures_are_turned_by_the_most_asked():
+    stripe = np.zeros((64, 64, 3), np.uint8)
+    stripe[:, 30:34] = 255
+    augment = Augment(**NOTHING | {"rotation": 20.0})
+    turned = [
+        augment_image(Image.fromarray(stripe), 64, augment, np.random.default_rng(i)) for i in range(80)
+    ]
+    angles = []
+    for picture in turned:
+        y, x = np.nonzero(np.asarray(picture)[..., 0] > 128)
+        angles.append(np.degrees(np.arctan(np.polyfit(y, x, 1)[0])))
+    assert -21 < min(angles) < -16
+    assert 16 < max(angles) < 21
+    assert np.asarray(turned[0])[0, 0, 0] in range(10, 20)  # the mean colour, no black corner

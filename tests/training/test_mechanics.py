@@ -9,6 +9,8 @@ import torch
 import aisle
 from aisle.errors import RecipeError
 from aisle.training.fit import split_rows
+from aisle.training.network_recipe import Stage
+from aisle.training.optim import lr_factor
 from aisle.training.recipe import load_recipe
 from aisle.training.run import Run
 from tests.training.shop import catalog, recipe
@@ -116,3 +118,24 @@ def test_a_metric_that_cannot_be_counted_is_told_at_once(shop, changes, message,
         aisle.train(shop, recipe(views=WORDS), changes=changes, out=tmp_path / "run")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_it_stops_once_a_target_is_reached_and_keeps_those_weights(shop, tmp_path):
+    parts = {"validation": 0.3, "calibration": 0, "threshold": 0}
+    stage = {"epochs": 40, "batch_size": 8, "lr": 0.01, "schedule": "constant", "stop_at": 0.6}
+    _, history = train(shop, tmp_path / "run", stage, split=parts)
+    values = [float(line["accuracy"]) for line in history]
+    assert len(values) < 40
+    assert values[-1] >= 0.6
+    assert max(values[:-1], default=0.0) < 0.6
+    with pytest.raises(RecipeError, match=r"split\.validation"):
+        aisle.train(shop, recipe(views=WORDS), changes=["stages.0.stop_at=0.9", "split.validation=0"])
+
+
+def test_the_learning_rate_starts_anew_at_each_cycle():
+    stage = Stage(schedule="cosine-restarts", cycles=4, warmup=0.0)
+    rates = [lr_factor(stage, step, 40) for step in range(40)]
+    assert [rates[step] for step in (0, 10, 20, 30)] == pytest.approx([1.0] * 4)
+    assert [rates[step] for step in (5, 15, 25, 35)] == pytest.approx([0.5] * 4)
+    assert rates[:10] == pytest.approx(rates[30:])
+    assert max(rates[9], rates[39]) < 0.03

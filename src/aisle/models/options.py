@@ -63,6 +63,7 @@ class Augment(Strict):
         field_dropout: probability that all fields after the first (a description) are left out.
         min_crop: smallest share of an image's area that a random crop keeps.
         flip: probability that an image is mirrored.
+        rotation: largest angle by which an image is turned, in degrees; corners take the mean colour.
         color_jitter: largest relative change of brightness, contrast and saturation.
     """
 
@@ -73,4 +74,5 @@ class Augment(Strict):
     field_dropout: float = Field(default=0.1, ge=0, le=1)
     min_crop: float = Field(default=0.5, gt=0, le=1)
     flip: float = Field(default=0.5, ge=0, le=1)
+    rotation: float = Field(default=0.0, ge=0, le=180)
     color_jitter: float = Field(default=0.2, ge=0, lt=1)

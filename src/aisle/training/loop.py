@@ -140,7 +140,7 @@ def run_stage(
     with progress(label, trainer.epochs * len(train_rows)) as advance:
         advance(trainer.done * len(train_rows))
         last_message = time.perf_counter()
-        while trainer.done < trainer.epochs and not trainer.out_of_patience():
+        while trainer.done < trainer.epochs and not (trainer.out_of_patience() or trainer.reached_target()):
             started = time.perf_counter()
             stats = trainer.train_epoch(advance)
             with trainer.autocast:
@@ -181,7 +181,7 @@ class StageTrainer:
         epochs: number of epochs.
         total: batches of all epochs.
         ema: exponential moving average of the weights, empty without `ema_decay`.
-        best: the best weights so far, where the stage has `patience`.
+        best: the best weights so far, where the stage has `patience` or `stop_at`.
     """
 
     def __init__(
@@ -285,9 +285,9 @@ class StageTrainer:
 
     def update_best(self, metrics: Mapping[str, float]) -> None:
         """Keep the weights if `metrics` of the validation rows are the best so far."""
-        if not self.stage.patience or not metrics:
+        if not metrics or not self.stage.watches_metric:
             return
-        value = metrics[self.stage.metric] * (-1 if self.stage.metric == "nll" else 1)
+        value = metrics[self.stage.metric] * self._sign
         if value > self.best["value"]:
             weights = {k: v.clone() for k, v in self.weights().items()}
             self.best = {"value": value, "epoch": self.done - 1, "weights": weights}
@@ -296,6 +296,16 @@ class StageTrainer:
         """Whether `patience` epochs have passed without a better one."""
         best = self.best["epoch"]
         return bool(self.stage.patience) and best >= 0 and self.done - best > self.stage.patience
+
+    def reached_target(self) -> bool:
+        """Whether the metric of the validation rows has reached `stop_at`."""
+        target = self.stage.stop_at
+        return target is not None and self.best["value"] >= target * self._sign
+
+    @property
+    def _sign(self) -> int:
+        """-1 for a metric of which less is better."""
+        return -1 if self.stage.metric == "nll" else 1
 
     def load_best(self) -> None:
         """Load the best weights, or the moving average, into the network."""

@@ -179,7 +179,7 @@ def check_tree(recipe: NetworkRecipe, taxonomy: Taxonomy) -> None:
     """
     for number, stage in enumerate(recipe.stages):
         level = stage.metric.removeprefix("level")
-        if stage.patience and level.isdigit() and int(level) > taxonomy.depth:
+        if stage.watches_metric and level.isdigit() and int(level) > taxonomy.depth:
             raise RecipeError(
                 f"stages.{number}.metric: there is no {stage.metric}: this tree has {taxonomy.depth} levels"
             )

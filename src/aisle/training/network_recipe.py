@@ -41,11 +41,14 @@ class Stage(Strict):
         lr_multipliers: factors on `lr` for single views, `fusion` or `head`.
         weight_decay: L2 penalty on matrices; biases, norms and tokens have none.
         warmup: share of all steps in which the learning rate rises.
-        schedule: how the learning rate falls after that.
+        schedule: how the learning rate falls after that; `cosine-restarts` starts anew `cycles` times (SGDR,
+            Loshchilov and Hutter, arXiv 1608.03983).
+        cycles: of `cosine-restarts`.
         max_grad_norm: the largest gradient norm.
         gradient_accumulation_steps: batches per optimizer step.
         patience: epochs without a better `metric` before the stage ends with its best weights; 0 never
             stops early.
+        stop_at: value of `metric` on the validation rows at which the stage ends, with these weights.
         metric: nll, one of `aisle.metrics.overall`, or the accuracy of a level: level1, level2, …
         ema_decay: decay of the exponential moving average of weights, which replaces the last weights; 0 is
             off.
@@ -63,10 +66,12 @@ class Stage(Strict):
     lr_multipliers: dict[str, float] = Field(default_factory=dict)
     weight_decay: float = Field(default=0.01, ge=0)
     warmup: float = Field(default=0.1, ge=0, lt=1)
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    schedule: Literal["cosine", "cosine-restarts", "linear", "constant"] = "cosine"
+    cycles: int = Field(default=3, ge=1)
     max_grad_norm: float = Field(default=1.0, gt=0)
     gradient_accumulation_steps: int = Field(default=1, ge=1)
     patience: int = Field(default=0, ge=0)
+    stop_at: float | None = None
     metric: str = "accuracy"
     ema_decay: float = Field(default=0.0, ge=0, lt=1)
 
@@ -78,6 +83,11 @@ class Stage(Strict):
             known = f"{', '.join(metrics)}, level1, level2, …"
             raise ValueError(f"no metric {name!r}: {known}.{did_you_mean(name, metrics)}")
         return name
+
+    @property
+    def watches_metric(self) -> bool:
+        """Whether `metric` on the validation rows decides when the stage ends, and with which weights."""
+        return bool(self.patience) or self.stop_at is not None
 
     def without(self, names: set[str]) -> "Stage":
         """A copy without these views."""
@@ -164,10 +174,11 @@ def check_stages(recipe: NetworkRecipe, source: str) -> None:
             )
         if stage.name in stages[:i]:
             raise RecipeError(f"{source}: two stages are called {stage.name!r}; give each a name of its own")
-        if stage.patience and not recipe.split.validation:
+        if stage.watches_metric and not recipe.split.validation:
+            key = "patience" if stage.patience else "stop_at"
             raise RecipeError(
-                f"{source}: stage {stage.name!r} has patience, but there are no validation rows; "
-                f"set split.validation = 0.05, or stages.{i}.patience = 0"
+                f"{source}: stage {stage.name!r} has {key}, but there are no validation rows; "
+                f"set split.validation = 0.05, or leave out stages.{i}.{key}"
             )
         if not stage.trained_parts(name for name, view in recipe.views.items() if not view.freeze):
             raise RecipeError(f"{source}: stage {stage.name!r} freezes everything; shorten `freeze`")

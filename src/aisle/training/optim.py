@@ -97,6 +97,8 @@ def lr_factor(stage: Stage, step: int, total: int) -> float:
     if step < warmup_steps:
         return (step + 1) / (warmup_steps + 1)
     progress = (step - warmup_steps) / max(total - warmup_steps, 1)
-    if stage.schedule == "cosine":
+    if stage.schedule == "cosine-restarts":
+        progress = progress * stage.cycles % 1
+    if stage.schedule.startswith("cosine"):
         return 0.5 * (1 + math.cos(math.pi * progress))
     return 1.0 if stage.schedule == "constant" else 1 - progress

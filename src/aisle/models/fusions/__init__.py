@@ -6,6 +6,7 @@ learned token in their place.
 """
 
 from aisle.models.fusions.attention import AttentionFusion, CrossAttentionFusion
+from aisle.models.fusions.bilinear import BilinearFusion
 from aisle.models.fusions.huse import HuseFusion
 from aisle.models.fusions.multilevel import MultilevelFusion
 from aisle.models.fusions.pooled import AverageFusion, ConcatFusion, GatedFusion, LinearFusion
@@ -13,6 +14,7 @@ from aisle.models.fusions.pooled import AverageFusion, ConcatFusion, GatedFusion
 __all__ = [
     "AttentionFusion",
     "AverageFusion",
+    "BilinearFusion",
     "ConcatFusion",
     "CrossAttentionFusion",
     "GatedFusion",

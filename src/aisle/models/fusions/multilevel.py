@@ -45,6 +45,7 @@ class MultilevelFusion(Fusion):
         groups: lists of views, such as title and description; without groups there is one level.
         first: how the views of a group are combined: `addition`, `average` or `concatenation`.
         second: how the groups are combined.
+        hidden: width of a hidden layer after the second level, 0 for none.
         dropout: in the projections and between levels.
 
     Raises:
@@ -58,13 +59,15 @@ class MultilevelFusion(Fusion):
         groups: list[list[str]] | None = None,
         first: str = "average",
         second: str = "concatenation",
+        hidden: int = 0,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
         for level, method in (("first", first), ("second", second)):
             if method not in METHODS:
                 raise ValueError(f"{level}: {method!r} is none of {', '.join(METHODS)}")
-        self.dims, self.dim, self.first, self.second, self.dropout = dims, dim, first, second, dropout
+        self.dims, self.dim, self.first, self.second = dims, dim, first, second
+        self.hidden, self.dropout = hidden, dropout
         self.groups = [list(group) for group in groups or [] if group]
         grouped = [name for group in self.groups for name in group]
         for name in grouped:
@@ -76,6 +79,10 @@ class MultilevelFusion(Fusion):
         self.ungrouped = [name for name in dims if name not in grouped]
         self.two = CombineVectors(second, len(self.groups) + len(self.ungrouped), dim)
         self.activate = nn.Sequential(nn.GELU(), nn.Dropout(dropout))
+        self.after = nn.Sequential()
+        if hidden:
+            layers = (nn.Linear(dim, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, dim))
+            self.after.extend(layers)
 
     def forward(self, views: dict[str, Encoded]) -> Joint:
         """Fuse encoded views, by name, into one vector (B, D)."""
@@ -85,4 +92,4 @@ class MultilevelFusion(Fusion):
             for combine, group in zip(self.one, self.groups, strict=True)
         ]
         level += [self.activate(vectors[name]) for name in self.ungrouped]
-        return Joint(self.two(level))
+        return Joint(self.after(self.two(level)))

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageStat
 
 from aisle.models.options import Augment
 
@@ -47,7 +47,7 @@ def _typo(word: str, rng: np.random.Generator) -> str:
 
 
 def augment_image(image: Image.Image, size: int, augment: Augment, rng: np.random.Generator) -> Image.Image:
-    """A random crop of an image, perhaps mirrored, with changed colours.
+    """A random crop of an image, perhaps turned and mirrored, with changed colours.
 
     The crop is that of Inception (Szegedy et al., arXiv 1409.4842): a random share of the area and ratio of
     sides.
@@ -65,6 +65,10 @@ def augment_image(image: Image.Image, size: int, augment: Augment, rng: np.rando
     left, top = rng.uniform(0, width - w), rng.uniform(0, height - h)
     box = (left, top, left + w, top + h)
     image = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+    if augment.rotation:
+        angle = rng.uniform(-augment.rotation, augment.rotation)
+        mean = tuple(round(value) for value in ImageStat.Stat(image).mean)
+        image = image.rotate(angle, Image.Resampling.BICUBIC, fillcolor=mean)
     if rng.random() < augment.flip:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if augment.color_jitter:
