@@ -224,14 +224,21 @@ def test_rows_of_one_id_are_one_product(tmp_path, trained):
     assert index.get("a").category[0] in {node.path[0] for node in trained.model.taxonomy.nodes}
 
 
-def test_what_words_find_is_as_alike_as_it_is(indexed):
+def test_what_words_find_is_as_alike_as_it_is(indexed, trained):
     """A product that the vectors' ranking did not bring has a cosine all the same: it is in the score."""
-    query = aisle.Product("q", {"title": "mug blue"})
-    (found,) = indexed.search([query], k=20)
-    by_words = {hit.id: hit.words for hit in indexed.search([query], k=len(indexed), mode="words")[0]}
-    alike = {hit.id: hit.similarity for hit in indexed.search([query], k=len(indexed), mode="vectors")[0]}
-    best = max(by_words.values())
-    for hit in found:
-        assert hit.similarity == pytest.approx(alike[hit.id], abs=1e-6)
-        assert hit.score == pytest.approx((alike[hit.id] + by_words.get(hit.id, 0.0) / best) / 2, abs=1e-6)
-    assert [hit.score for hit in found] == sorted((hit.score for hit in found), reverse=True)
+    title = trained.catalog[3].fields["title"]
+    for text, least in (("mug blue", 0.0), ("mug qwxyz", 0.0), (title, 0.0), (title, 0.5)):
+        images = next(p for p in trained.catalog if p.images).images if least else ()
+        query = Product("q", {"title": text}, images)
+        (found,) = indexed.search([query], k=20)
+        by_words = {hit.id: hit.words for hit in indexed.search([query], k=len(indexed), mode="words")[0]}
+        alike = {hit.id: hit.similarity for hit in indexed.search([query], k=len(indexed), mode="vectors")[0]}
+        coverage = max(match.coverage for match in indexed.store.matching(text, len(indexed)))
+        assert (coverage == pytest.approx(1)) == (text == title)
+        weight, best = max(1 - coverage, least), max(by_words.values())
+        for hit in found:
+            assert hit.similarity == pytest.approx(alike[hit.id], abs=1e-6)
+            score = weight * alike[hit.id] + (1 - weight) * by_words.get(hit.id, 0.0) / best
+            assert hit.score == pytest.approx(score, abs=1e-6)
+        order = [(-round(hit.score, 9), -hit.similarity) for hit in found]
+        assert order == sorted(order)  # of equal scores, the more similar is first

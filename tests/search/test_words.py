@@ -41,14 +41,23 @@ def by_hand(query):
 
 @pytest.mark.parametrize("query", ["red shoes", "headphones", "wh1000xm4", "nothing of this", "", "44"])
 def test_scores_are_bm25(words, query):
-    assert np.concatenate(score_all(words, query)) == pytest.approx(by_hand(query), rel=1e-5)
+    scores = np.concatenate([scores for scores, _ in score_all(words, query)])
+    assert scores == pytest.approx(by_hand(query), rel=1e-5)
+
+
+def test_coverage_is_the_share_of_the_querys_idf_that_a_text_has(words):
+    covered = np.concatenate([covered for _, covered in score_all(words, "red shoes size")])
+    common, rare = (math.log(1 + (5 - n + 0.5) / (n + 0.5)) for n in (2, 1))
+    share = 2 * common / (2 * common + rare)
+    assert covered == pytest.approx([share, share, 0, 0, 1 - share])
+    assert np.concatenate([covered for _, covered in score_all(words, "red shoes")]).max() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("query", ["WH-1000XM4", "wh1000xm4", "wh 1000xm4", "1000XM4"])
 def test_model_numbers_are_found_however_they_are_written(words, query):
-    assert np.concatenate(score_all(words, query)).argmax() == 2
+    assert np.concatenate([scores for scores, _ in score_all(words, query)]).argmax() == 2
 
 
 def test_a_catalogue_without_words_is_searched_in_vain():
-    assert score_all([Bm25Index(np.zeros(0, np.int64), np.array([0]))], "x")[0].tolist() == []
-    assert score_all([Bm25Index(np.zeros(0, np.int64), np.array([0, 0]))], "x")[0].tolist() == [0.0]
+    assert score_all([Bm25Index(np.zeros(0, np.int64), np.array([0]))], "x")[0][0].tolist() == []
+    assert score_all([Bm25Index(np.zeros(0, np.int64), np.array([0, 0]))], "x")[0][0].tolist() == [0.0]

@@ -54,23 +54,26 @@ class Bm25Index:
         part = self._part(word)
         return part.stop - part.start
 
-    def score(self, weights: Mapping[int, float], mean: float) -> np.ndarray:
-        """BM25 scores of all texts.
+    def score(self, weights: Mapping[int, float], mean: float) -> tuple[np.ndarray, np.ndarray]:
+        """BM25 scores of all texts, and how much of the query each has.
 
         Args:
             weights: idf of each word of the query.
             mean: the average length of a text.
 
         Returns:
-            (n,) float32, 0 for texts without any of the words.
+            (n,) float32 scores, 0 for texts without any of the words; (n,) float32 share of the query's idf
+            whose words the text has, 0 to 1.
         """
-        out = np.zeros(self.size, np.float32)
+        out, covered = np.zeros(self.size, np.float32), np.zeros(self.size, np.float32)
+        total = sum(weights.values()) or 1.0
         for word, weight in weights.items():
             part = self._part(word)
             row, count = self._row[part], self._count[part]
             norm = _K1 * (1 - _B + _B * self._lengths[row] / mean)
             out[row] += weight * count * (_K1 + 1) / (count + norm)
-        return out
+            covered[row] += weight / total
+        return out, covered
 
     def _part(self, word: int) -> slice:
         index = int(np.searchsorted(self._words, word))
@@ -79,8 +82,8 @@ class Bm25Index:
         return slice(int(self._first[index]), int(self._first[index + 1]))
 
 
-def score_all(parts: Sequence[Bm25Index], text: str) -> list[np.ndarray]:
-    """BM25 scores of the texts of several segments, with common document frequencies.
+def score_all(parts: Sequence[Bm25Index], text: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """`Bm25Index.score` of the texts of several segments, with common document frequencies.
 
     Source: Robertson & Zaragoza, "The probabilistic relevance framework: BM25 and beyond" (2009).
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from aisle.inference.predictor import Predictor
 
 SearchMode = Literal["both", "vectors", "words"]
+_IMAGE_WEIGHT = 0.5  # of cosines where a query has an image, which words do not tell
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ class Index:
             raise SearchError("a query without words cannot be searched by words alone")
         depth = max(DEPTH, 2 * k)
         ranked = []
-        for vector, text in zip(vectors, words, strict=True):
+        for product, vector, text in zip(queries, vectors, words, strict=True):
             neighbors = store.nearest(vector, depth, condition) if vector is not None else []
             matching = store.matching(text, depth, condition) if text else []
             # A row found only by its words gets its cosine too, rather than 0.
@@ -168,9 +169,9 @@ class Index:
                 neighbors += store.cosines(
                     vector, [scored.row for scored in matching if scored.row not in known]
                 )
-            ranked.append(
-                fuse(neighbors, matching) if neighbors and matching else by_score(neighbors, matching)
-            )
+            least = _IMAGE_WEIGHT if product.images else 0.0
+            both = neighbors and matching
+            ranked.append(fuse(neighbors, matching, least) if both else by_score(neighbors, matching))
         return self._hits([rows[:k] for rows in ranked], store)
 
     def count(self, where: str | None = None) -> int:

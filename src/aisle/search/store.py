@@ -26,6 +26,14 @@ KEPT = 5  # versions that can be opened
 MAX_SEGMENT_ROWS = 250_000  # rows of a segment; they are held in memory while it is written
 
 
+class WordMatch(NamedTuple):
+    """A row, its BM25 score, and the share of the query's idf whose words it has."""
+
+    row: int
+    score: float
+    coverage: float
+
+
 class ScoredRow(NamedTuple):
     """A row and its score.
 
@@ -139,16 +147,18 @@ class IndexStore:
         ]
         return self._best(parts, k)
 
-    def matching(self, text: str, k: int, where: Condition | None = None) -> list[ScoredRow]:
+    def matching(self, text: str, k: int, where: Condition | None = None) -> list[WordMatch]:
         """Find the k rows with the highest BM25 scores above 0, best first."""
-        parts = []
-        for i, scores in enumerate(score_all([segment.words for segment in self.segments], text)):
+        parts, covered = [], []
+        for i, (scores, share) in enumerate(score_all([segment.words for segment in self.segments], text)):
             allowed = (
                 self._alive[i] if where is None else self._alive[i] & self.segments[i].filter_mask(where)
             )
             rows = np.flatnonzero((scores > 0) & allowed)
             parts.append((rows, scores[rows]))
-        return self._best(parts, k)
+            covered.append(share)
+        coverage = np.concatenate(covered) if covered else np.zeros(0)
+        return [WordMatch(row, score, float(coverage[row])) for row, score in self._best(parts, k)]
 
     def _best(self, parts: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> list[ScoredRow]:
         if not parts:
