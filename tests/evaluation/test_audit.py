@@ -169,3 +169,31 @@ def test_the_page_is_one_quiet_file(spoiled):
     found = Audit.model_validate({**data, "findings": lines})
     again = corrected(read, found, min_chance=2.0)  # no chance is that high: labels are unchanged
     assert (again.targets().node == read.targets().node).all()
+
+
+@pytest.mark.slow
+def test_likely_wrong_labels_go_to_the_review_queue(spoiled, trained, tmp_path):
+    from aisle.server.app import create_app
+    from aisle.server.state import Server
+    from aisle.server.store import reviews
+    from tests.server.conftest import patient
+    from tests.server.live_server import Site
+
+    folder, *_ = spoiled
+    server = Server.start(patient(runs={"shop": trained.run}, store=str(tmp_path / "store.db")))
+    site = Site(create_app(server), server)
+    asked = ["audit", folder / "products.csv", "--folds", "2", "--out", tmp_path / "out", "--json"]
+    changes = [part for change in QUICK for part in ("--set", change)]
+    words = [*map(str, asked), *changes, "--server", site.address]
+    said = CliRunner().invoke(register(), words, catch_exceptions=False)
+    assert said.exit_code == 0, said.output
+    found = json.loads(said.stdout)
+    queued = reviews.lease(server.store, "ana", 100)
+    site.stop()
+    server.stop()
+    likely = {one["id"]: one for one in found["findings"] if one["chance"] >= 0.5}
+    assert found["queued"] == len(likely) == found["likely"] > 20
+    assert {row["product_id"] for row in queued} == set(likely)
+    for row in queued:
+        assert row["label"] == " > ".join(likely[row["product_id"]]["present"])
+        assert row["note"].endswith("Proposed: " + " > ".join(likely[row["product_id"]]["proposed"]))

@@ -163,3 +163,18 @@ def test_the_tree_opens_at_the_first_suggestion(site, queue):
     queue.locator(".picks button", has_text=path[-1]).first.click()
     left(queue, 4)
     assert site.said()[0]["chosen"] == path
+
+
+def test_a_likely_wrong_label_is_kept_or_changed(site, tab):
+    tree = site.server.registry.state.get().taxonomy
+    label = tree.nodes[tree.terminals[0]].path
+    text = " > ".join(label)
+    fill(site, {"id": "p", "title": "oak wall clock", "label": text, "note": "Proposed: Clocks"})
+    tab.goto(f"{site.address}#/review")
+    tab.wait_for_selector(".kept")
+    assert tab.locator(".kept .path").inner_text() == " › ".join(label)
+    assert tab.input_value(".note textarea") == "Proposed: Clocks"
+    check_looks(tab)
+    tab.click("text=Keep it")
+    tab.wait_for_selector("text=Nothing waits for you")
+    assert site.said()[0]["chosen"] == list(label)

@@ -167,7 +167,7 @@ def test_a_store_of_the_version_before_is_brought_up_to_date(tmp_path):
     reviews.enqueue(store, [entry], 0)
     store.close()
     with sqlite3.connect(path) as connection:
-        for name in ("title", "best", "confidence", "flagged", "note"):
+        for name in ("title", "best", "label", "confidence", "flagged", "note"):
             connection.execute(f"ALTER TABLE reviews DROP COLUMN {name}")
         connection.execute("DROP TABLE discards")
         connection.execute("UPDATE alembic_version SET version_num = '0003'")

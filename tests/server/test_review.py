@@ -396,3 +396,18 @@ def test_evidence_names_words_and_similar_products(people):
     assert [word["word"] for word in found["words"]] == ["blue", "clock", "wall"]  # no stop words
     assert found["regions"] is None
     assert found["similar"] == []  # this server has no index
+
+
+def test_a_label_and_a_note_are_shown_and_the_label_is_kept(people):
+    client, who = people
+    tree = client.get("/v1/taxonomy", headers=who["ana"]).json()["nodes"]
+    label = " > ".join(next(node["path"] for node in tree if node["assignable"]))
+    sent = {"id": "x", "title": "blue clock", "label": f" {label} ", "note": "Proposed: Clocks"}
+    (number,) = fill(client, who["ana"], sent)
+    item = borrow(client, who["ben"])[0]
+    assert (item["label"], item["note"]) == (label, "Proposed: Clocks")
+    assert decide(client, who["ben"], number, item["label"]).status_code == 200
+    row = feedback_store.of_product(client.server.store, "x")[0]
+    assert " > ".join(row["chosen"]) == label
+    (other,) = fill(client, who["ana"], {"id": "y", "title": "mug"})
+    assert client.get(f"/v1/review/items/{other}", headers=who["ana"]).json()["label"] == ""

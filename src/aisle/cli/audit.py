@@ -11,6 +11,7 @@ from aisle.cli.command import command
 from aisle.cli.options import AsJson, Folds, LabelledCatalogOptions, Quiet, RecipeOptions, Source, TrustCode
 
 if TYPE_CHECKING:
+    from aisle.data import Catalog
     from aisle.evaluation.audit import Audit
 
 MAX_PRINTED = 8  # findings on the terminal
@@ -35,6 +36,16 @@ def audit(
     corrected: Annotated[
         Path | None,
         typer.Option(help="Also write the catalog with likely wrong labels replaced by the proposed ones."),
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            "--server", metavar="URL", help="Put likely wrong labels into the review queue of this server."
+        ),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", envvar="AISLE_KEY", help="A key of role reviewer, where the server needs one."),
     ] = None,
     trust_code: TrustCode = False,
     quiet: Quiet = False,
@@ -65,11 +76,36 @@ def audit(
         page = result.write(out)
     if corrected is not None:
         auditing.write_corrected(catalog, result, corrected)
+    queued = None if server is None else _enqueue(server, key, catalog, result)
     if as_json:
-        console.print_json(result.model_dump(mode="json"))
+        queue = {} if queued is None else {"queued": queued}
+        console.print_json({**result.model_dump(mode="json"), **queue})
         return
     print_audit(result)
+    if queued is not None:
+        console.out.print(f"{queued:,} labels are in the review queue of {server}", markup=False)
     console.print_paths(report=page, table=out / "audit.csv", corrected=corrected)
+
+
+def _enqueue(server: str, key: str | None, catalog: "Catalog", audit: "Audit") -> int:
+    """Put the products whose labels are likely wrong into a server's queue, with these labels."""
+    from aisle.cli.store import check_serve_installed
+
+    check_serve_installed()
+    from aisle.evaluation.audit.result import LIKELY
+    from aisle.server.client import Client
+    from aisle.taxonomy import format_path
+
+    likely = [finding for finding in audit.findings if finding.chance >= LIKELY]
+    position = {int(row): i for i, row in enumerate(catalog.rows)}
+    products = [catalog[position[finding.row]] for finding in likely]
+    notes = [
+        f"Its label is wrong with a chance of {finding.chance:.0%}. Proposed: {format_path(finding.proposed)}"
+        for finding in likely
+    ]
+    labels = [format_path(finding.present) for finding in likely]
+    with Client(server, key, timeout=600) as client:
+        return client.enqueue(products, [finding.chance for finding in likely], labels=labels, notes=notes)
 
 
 def print_audit(audit: "Audit") -> None:

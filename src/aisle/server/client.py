@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -243,13 +243,21 @@ class Client:
         return self._request("POST", "/v1/feedback", json=body, headers=headers)["id"]
 
     def enqueue(
-        self, products: Iterable[Product], priorities: Iterable[float], *, include_accepted: bool = True
+        self,
+        products: Iterable[Product],
+        priorities: Iterable[float],
+        *,
+        labels: Iterable[str] | None = None,
+        notes: Iterable[str] | None = None,
+        include_accepted: bool = True,
     ) -> int:
         """Put products into the review queue.
 
         Args:
             products: Any number of products.
             priorities: Of each; the queue is ordered by it times the chance that the model is wrong.
+            labels: The category that each has now, a path or id; reviewers see it and may keep it.
+            notes: A note on each for reviewers.
             include_accepted: Also those that the model accepts.
 
         Returns:
@@ -258,10 +266,15 @@ class Client:
         Raises:
             ServerResponseError: The server refuses or cannot be reached.
         """
-        waiting, queued = zip(products, priorities, strict=True), 0
+        texts = [repeat(None) if given is None else given for given in (labels, notes)]
+        waiting, queued = zip(zip(products, priorities, strict=True), *texts, strict=False), 0
         params = {"include_accepted": include_accepted}
         while batch := list(islice(waiting, self._batch_size)):
-            body = {"products": [{**_product_json(one), "priority": priority} for one, priority in batch]}
+            rows = [
+                {**_product_json(one), "priority": priority, "label": label, "note": note}
+                for (one, priority), label, note in batch
+            ]
+            body = {"products": rows}
             found = self._request("POST", "/v1/review/items", json=body, params=params, retry=False)
             queued += found["queued"]
         return queued

@@ -79,6 +79,8 @@ class ParsedItem:
         missing: Images that could not be read.
         error: Why the item cannot be classified.
         priority: As the client gave it.
+        label: The category that the client says it has now; empty for none.
+        note: For reviewers.
         image_keys: What `suggestion_token` identifies the images by.
     """
 
@@ -88,6 +90,8 @@ class ParsedItem:
     missing: tuple[MissingImage, ...] = ()
     error: ItemError | None = None
     priority: float | None = None
+    label: str = ""
+    note: str = ""
     image_keys: tuple[str, ...] = ()
 
     @property
@@ -153,7 +157,10 @@ class ProductParser:
         except ItemError as error:
             return ParsedItem(name, has_id, error=error)
         keys = tuple(image_keys(sent, product, files))
-        return ParsedItem(name, has_id, product, missing, priority=sent.priority, image_keys=keys)
+        label, note = (clean(text or "").strip() for text in (sent.label, sent.note))
+        return ParsedItem(
+            name, has_id, product, missing, None, sent.priority, label=label, note=note, image_keys=keys
+        )
 
     def _product(
         self, sent: ProductIn, files: Mapping[str, bytes], name: str, fetcher: RequestFetcher | None

@@ -2,7 +2,7 @@
 
 import { ask, get, imageUrl, post } from "./api.js";
 import { acceptTogether, confidence } from "./batch.js";
-import { count, fill, h, loading, missingImages, percent, plural, state, toast } from "./dom.js";
+import { count, fill, h, loading, missingImages, pathText, percent, plural, state, toast } from "./dom.js";
 import { Lease, MINUTES, settled } from "./lease.js";
 import { showEvidence } from "./evidence.js";
 import { pick } from "./picker.js";
@@ -13,7 +13,7 @@ import { zoom } from "./zoom.js";
 export const title = "Review";
 const BATCH = 30; // items leased at a time
 const QUICK = 3; // suggestions in the bar of a phone
-const KEYS = [["1 – 9", "choose that category"], ["A", "accept the first"], ["S", "skip"], ["D", "discard"], ["F", "flag"],
+const KEYS = [["1 – 9", "choose that category"], ["A", "accept the first"], ["E", "keep the category that it has"], ["S", "skip"], ["D", "discard"], ["F", "flag"],
   ["U", "undo"], ["/", "search the tree"], ["R", "refine the first"],
   ["J K", "next, previous"], ["X", "select for accepting together"], ["Shift A", "accept all selected, once confirmed"]];
 
@@ -225,6 +225,8 @@ class Review {
     return h("section", { class: "card", "aria-labelledby": "choices" },
       h("h2", { id: "choices" }, "Where does it belong?"),
       h("p", { class: "quiet why" }, decisionText(item.prediction)),
+      item.label && h("p", { class: "kept" }, "It is in ", pathText(item.label), " now. ",
+        h("button", { type: "button", onclick: () => this.keep() }, "Keep it")),
       otherProblems(item).map((problem) => h("p", { class: "fault" }, problem)),
       h("ul", { class: "suggestions" }, suggestions.map((suggestion, i) => h("li", {},
         h("button", { type: "button", class: "suggestion", onclick: () => this.choose(suggestion.id, suggestion.path) }, suggestionLine(suggestion, String(i + 1)))))),
@@ -286,6 +288,12 @@ class Review {
       toast("Left to others.", "", { label: "Undo", run: () => this.undo() });
       await this.gone([item.id]);
     });
+  }
+
+  /** Confirm the category that the product has. */
+  keep() {
+    const { label } = this.item;
+    return label ? this.choose(label, label.split(" > ")) : null;
   }
 
   discard() {
@@ -418,7 +426,7 @@ class Review {
     if (name === "a" && shiftKey) return () => this.acceptSelected();
     return {
       a: () => this.choose(this.item.prediction.best_id, this.item.prediction.best.split(" > ")),
-      s: () => this.skip(), d: () => this.discard(), f: () => this.flag(), r: () => this.refine(), "/": () => this.browse(), x: () => this.toggle(this.item),
+      e: () => this.keep(), s: () => this.skip(), d: () => this.discard(), f: () => this.flag(), r: () => this.refine(), "/": () => this.browse(), x: () => this.toggle(this.item),
       j: () => this.go(this.at + 1), k: () => this.go(this.at - 1),
     }[name];
   }

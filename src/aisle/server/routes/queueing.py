@@ -51,6 +51,8 @@ def enqueue_items(
             prediction=prediction_json(prediction, item.problems),
             model=model,
             priority=1.0 if item.priority is None else item.priority,
+            label=item.label,
+            note=item.note,
         )
     rate = server.settings.double_review_rate
     ids = reviews.enqueue(server.store, list(entries.values()), rate, images)

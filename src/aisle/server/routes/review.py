@@ -45,7 +45,7 @@ from aisle.taxonomy import DELIMITER
 router = APIRouter(tags=["review"], route_class=AuthFirstRoute, responses=error_responses(404, 409, 415))
 _ITEM_KEYS = (
     *("id", "prediction", "model", "priority", "expected_gain", "needed", "decided", "state"),
-    *("leased_until", "missing_images", "note", "flagged"),
+    *("leased_until", "missing_images", "label", "note", "flagged"),
 )
 _SIMILAR = 3  # products of the index that are shown beside an item
 
@@ -205,7 +205,9 @@ def undo_item(item_id: ItemId, server: ServerDep, key: Reviewer) -> Response:
 
 
 @router.get("/v1/review/history", summary="What you did", response_model=ReviewHistoryOut)
-def history(server: ServerDep, key: Reviewer, count: Annotated[int, Query(ge=1, le=500)] = 50) -> Response:
+def review_history(
+    server: ServerDep, key: Reviewer, count: Annotated[int, Query(ge=1, le=500)] = 50
+) -> Response:
     """Decisions, skips and discarded items, the latest first."""
     actions = reviews.history(server.store, key.person, count)
     return json_response({"actions": [action._asdict() for action in actions]})

@@ -80,6 +80,12 @@ class ProductIn(RequestModel):
     priority: float | None = Field(
         None, ge=0, le=1e12, description="Weight in the review queue, such as a price or views; 1 by default."
     )
+    label: Title | None = Field(
+        None, description="The category that it has now, a path or id; shown to reviewers, who may keep it."
+    )
+    note: Annotated[str, StringConstraints(max_length=2000)] | None = Field(
+        None, description="A note for reviewers, if it is queued."
+    )
 
 
 class ResponseModel(BaseModel):

@@ -84,7 +84,8 @@ class AcceptIn(RequestModel):
 class ReviewOut(ResponseModel):
     """An item of the review queue. `expected_gain`: the chance that the prediction is wrong times
     `priority`, by which the queue is ordered; `needed`: how many people decide it; `leased_to_you`: nobody
-    else gets it now; `token`: sent back with a decision. Times are UTC milliseconds since 1970."""
+    else gets it now; `label`: the category that it has, as it was sent; `token`: sent back with a decision.
+    Times are UTC milliseconds since 1970."""
 
     id: int
     product: dict[str, Any]
@@ -101,6 +102,7 @@ class ReviewOut(ResponseModel):
     missing_images: list[MissingImageOut]
     queued_by: str
     queued_at: int
+    label: str
     note: str
     flagged: bool
     token: str

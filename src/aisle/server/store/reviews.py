@@ -36,6 +36,8 @@ class ReviewEntry:
     prediction: Mapping[str, Any]
     model: str
     priority: float = 1.0
+    label: str = ""
+    note: str = ""
     missing_images: Sequence[Mapping[str, Any]] = ()
 
     def row(self, double_review_rate: float) -> dict[str, Any]:
@@ -53,7 +55,6 @@ class ReviewEntry:
             "best": self.prediction["best"],
             "confidence": self.prediction["confidence"][-1],
             "flagged": False,
-            "note": "",
             "needed": 2 if draw < double_review_rate else 1,
         }
 
@@ -138,8 +139,9 @@ def _enqueue(connection: sa.Connection, entry: ReviewEntry, double_review_rate: 
     if entry.product_id:
         queued = connection.scalar(sa.select(reviews.c.id).where(same, untouched).limit(1))
         if queued is not None:
-            kept = {name: value for name, value in row.items() if name not in ("note", "flagged")}
-            connection.execute(reviews.update().where(reviews.c.id == queued).values(kept))
+            people_set = {"flagged"} if row["note"] else {"flagged", "note"}
+            values = {name: value for name, value in row.items() if name not in people_set}
+            connection.execute(reviews.update().where(reviews.c.id == queued).values(values))
             return queued
     row |= {"state": "open", "decided": 0, "leased_until": 0}
     return connection.execute(reviews.insert().values(row)).inserted_primary_key[0]  # type: ignore[index]

@@ -95,6 +95,7 @@ reviews = Table(
     _column("title", Text),
     _column("best", Text),  # the path of the prediction
     _column("confidence", Float),  # of that path
+    _column("label", Text),  # the category that the product has now, as it was sent
     _column("flagged", Boolean),
     _column("note", Text),
     _column("needed", Integer),  # how many people decide it

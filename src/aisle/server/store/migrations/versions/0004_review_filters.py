@@ -17,7 +17,7 @@ def upgrade() -> None:
     if "title" in present:  # the first migration has created the table as it is now
         return
     with op.batch_alter_table("reviews") as table:
-        for name in ("title", "best", "note"):
+        for name in ("title", "best", "label", "note"):
             table.add_column(sa.Column(name, sa.Text, nullable=False, server_default=""))
         table.add_column(sa.Column("confidence", sa.Float, nullable=False, server_default="0"))
         table.add_column(sa.Column("flagged", sa.Boolean, nullable=False, server_default=sa.false()))
