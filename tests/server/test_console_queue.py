@@ -178,3 +178,42 @@ def test_a_likely_wrong_label_is_kept_or_changed(site, tab):
     tab.click("text=Keep it")
     tab.wait_for_selector("text=Nothing waits for you")
     assert site.said()[0]["chosen"] == list(label)
+
+
+def test_who_agrees_with_whom_is_a_table(site, queue):
+    from aisle.server.store import feedback
+
+    item = rows(site)[0]
+    choices = {"ana": "best", "ben": "best", "cid": "other"}
+    other = item["prediction"]["alternatives"][1]["path"]
+    with site.server.store.begin() as connection:
+        connection.execute(reviews.reviews.update().values(needed=3))
+    reviews.release(site.server.store, "anonymous")
+    for person, choice in choices.items():
+        chosen = item["prediction"]["best_id"] if choice == "best" else other
+        event = feedback.FeedbackEvent(
+            person=person,
+            role="reviewer",
+            product_id=item["product_id"],
+            fields=item["fields"],
+            images=item["images"],
+            chosen_id=chosen,
+            chosen=tuple(chosen.split(" > ")),
+            how="chosen",
+            model=item["model"],
+            model_id="1",
+            suggested=[(item["prediction"]["best_id"], 0.5)],
+        )
+        reviews.decide(site.server.store, item["id"], event)
+    queue.reload()
+    queue.wait_for_selector(".desk")
+    queue.click("summary:text('how well people agree')")
+    table = queue.locator("[aria-label='Who agrees with whom'] tr")
+    assert [row.split() for row in table.all_inner_texts()] == [
+        ["Agree", "ana", "ben", "cid"],
+        ["ana", "100", "%", "0", "%"],
+        ["ben", "100", "%", "0", "%"],
+        ["cid", "0", "%", "0", "%"],
+    ]
+    assert "2 products" in queue.locator("details li").last.inner_text()
+    check_looks(queue)

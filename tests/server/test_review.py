@@ -222,15 +222,19 @@ def test_two_people_look_at_some_and_their_agreement_is_measured(people):
     client, who = people
     client.server.settings = client.server.settings.model_copy(update={"double_review_rate": 1.0})
     numbers = fill(client, who["ana"], *({"id": f"{i}", "title": f"thing {i}"} for i in range(4)))
+    shown = {}
     for name in ("ana", "ben"):
         for item in borrow(client, who[name], 4):
             paths = [one["path"] for one in item["prediction"]["alternatives"]]
+            shown[item["id"]] = paths[:2]
             alike = item["id"] != numbers[0] or name == "ana"
             decide(client, who[name], item["id"], paths[0 if alike else 1])
         assert borrow(client, who[name], 4) == []
     told = client.get("/v1/review/progress", headers=who["ana"]).json()
     assert (told["done"], told["agreement"]["pairs"], told["agreement"]["rate"]) == (4, 4, 0.75)
     assert {one["person"]: one["decided"] for one in told["people"]} == {"ana": 4, "ben": 4}
+    assert told["by_pair"] == [{"people": ["ana", "ben"], "items": 4, "agreed": 3}]
+    assert told["disagreements"] == [{"categories": sorted(shown[numbers[0]]), "items": 1}]
 
 
 def test_classifying_can_queue_what_is_unsure(people):

@@ -495,14 +495,27 @@ function age(at) {
 
 const figure = (value, what) => h("span", { class: "figure" }, h("strong", {}, value), " ", h("span", { class: "quiet" }, what));
 
-function peopleTable({ people, agreement }) {
+function peopleTable({ people, agreement, by_pair: pairs, disagreements }) {
   const corrected = agreement.scotts_pi === null ? "" : ` (${agreement.scotts_pi.toFixed(2)} corrected for chance, Scott's pi)`;
   const agree = agreement.pairs ? `On ${plural(agreement.pairs, "product")} that two people decided, they agree on ${percent(agreement.rate)}${corrected}.`
     : "No two people have decided the same product yet.";
   if (!people.length) return h("p", {}, "Nobody has decided anything yet. ", agree);
   return [h("table", {}, h("thead", {}, h("tr", {}, ["Person", "Decided", "Together", "First suggestion right"].map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, people.map((one) => h("tr", {}, h("th", { scope: "row" }, one.person), h("td", {}, count(one.decided)), h("td", {}, count(one.batch)), h("td", {}, percent(one.acceptance)))))),
-  h("p", {}, agree)];
+  h("p", {}, agree), pairs.length > 1 && matrix(pairs), disagreements.length > 0 && [h("h3", {}, "Chosen for the same product"),
+    h("ul", {}, disagreements.slice(0, 8).map(({ categories, items }) => h("li", {}, pathText(categories[0]), " and ", pathText(categories[1]), `: ${plural(items, "product")}`)))]];
+}
+
+/** Who agrees with whom: the share of the products that both decided. */
+function matrix(pairs) {
+  const names = [...new Set(pairs.flatMap(({ people }) => people))].sort();
+  const cell = (one, other) => {
+    const pair = pairs.find(({ people }) => people.includes(one) && people.includes(other));
+    return h("td", { title: pair ? `${pair.agreed} of ${plural(pair.items, "product")}` : null }, one === other || !pair ? "" : percent(pair.agreed / pair.items));
+  };
+  return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Who agrees with whom" }, h("table", {},
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Agree"), names.map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, names.map((one) => h("tr", {}, h("th", { scope: "row" }, one), names.map((other) => cell(one, other)))))));
 }
 
 const stored = (name) => { try { return localStorage.getItem(`aisle-${name}`); } catch { return null; } };

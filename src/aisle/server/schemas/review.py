@@ -184,6 +184,21 @@ class AgreementOut(ResponseModel):
     scotts_pi: float | None
 
 
+class PairOut(ResponseModel):
+    """Two people: how many items both decided one by one, and on how many they agreed."""
+
+    people: list[str]
+    items: int
+    agreed: int
+
+
+class DisagreementOut(ResponseModel):
+    """Two categories that people chose for one item, and for how many items."""
+
+    categories: list[str]
+    items: int
+
+
 class PersonOut(ResponseModel):
     """What one person decided; `batch`: how many of these several at a time."""
 
@@ -205,3 +220,5 @@ class ProgressOut(ResponseModel):
     acceptance: float | None
     people: list[PersonOut]
     agreement: AgreementOut
+    by_pair: list[PairOut]
+    disagreements: list[DisagreementOut]

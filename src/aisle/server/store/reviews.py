@@ -424,7 +424,7 @@ def progress(store: ServerStore, person: str) -> dict[str, Any]:
             "leased": connection.scalar(leased) or 0,
             "skipped_by_you": connection.scalar(skipped) or 0,
         }
-        choices = _double_decisions(connection)
+        decisions = _double_decisions(connection)
     total = sum(people.values(), Counter())
     return {
         **counts,
@@ -439,7 +439,9 @@ def progress(store: ServerStore, person: str) -> dict[str, Any]:
             }
             for name, tally in sorted(people.items())
         ],
-        "agreement": agreement(choices),
+        "agreement": agreement([[choice for _, choice in item] for item in decisions]),
+        "by_pair": by_pair(decisions),
+        "disagreements": disagreements(decisions),
     }
 
 
@@ -466,15 +468,44 @@ def agreement(choices: Sequence[Sequence[str]]) -> dict[str, Any]:
     return {"pairs": len(pairs), "rate": rate, "scotts_pi": pi}
 
 
-def _double_decisions(connection: sa.Connection) -> list[list[str]]:
+def by_pair(decisions: Sequence[Sequence[tuple[str, str]]]) -> list[dict[str, Any]]:
+    """How often each two people agree, from (person, choice) for each item.
+
+    Returns:
+        `people`, in alphabetical order; `items` that both decided; `agreed` on how many.
+    """
+    items, agreed = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for item in decisions:
+        for (one, choice), (other, other_choice) in combinations(sorted(item), 2):
+            items[one, other] += 1
+            agreed[one, other] += choice == other_choice
+    return [
+        {"people": list(people), "items": count, "agreed": agreed[people]}
+        for people, count in sorted(items.items())
+    ]
+
+
+def disagreements(decisions: Sequence[Sequence[tuple[str, str]]], most: int = 20) -> list[dict[str, Any]]:
+    """The two categories that people choose for one item, the most frequent first."""
+    pairs = Counter[tuple[str, str]]()
+    for item in decisions:
+        for (_, one), (_, other) in combinations(item, 2):
+            if one != other:
+                pairs[min(one, other), max(one, other)] += 1
+    ordered = sorted(pairs.items(), key=lambda entry: (-entry[1], entry[0]))
+    return [{"categories": list(pair), "items": count} for pair, count in ordered[:most]]
+
+
+def _double_decisions(connection: sa.Connection) -> list[list[tuple[str, str]]]:
+    """(person, id of the choice) of items that several people decided one by one."""
     several = sa.select(reviews.c.id).where(reviews.c.decided >= 2)
-    query = sa.select(feedback.c.review_id, feedback.c.chosen_id).where(
+    query = sa.select(feedback.c.review_id, feedback.c.person, feedback.c.chosen_id).where(
         feedback.c.review_id.in_(several), ~feedback.c.undone, feedback.c.how != "batch"
     )
-    paths: dict[int, list[str]] = defaultdict(list)
-    for item_id, chosen in connection.execute(query.order_by(feedback.c.id)):
-        paths[item_id].append(chosen)
-    return list(paths.values())
+    found: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    for item_id, person, chosen in connection.execute(query.order_by(feedback.c.id)):
+        found[item_id].append((person, chosen))
+    return list(found.values())
 
 
 def by_day(store: ServerStore, days: int, model: str | None = None) -> list[dict[str, Any]]:
