@@ -228,6 +228,24 @@ EXPORTS |= {
         ("Old", "", "Kept|This"),
         ("Home|Lamps, Bulbs & More", "Garden|Pots|Clay"),
     ),
+    "cscart": Export(
+        "cscart",
+        "cscart.csv",
+        '"Product code";"Language";"Category";"List price";"Product name";"Description";"Detailed image"\n'
+        '"L1";"en";{0};"0.00";"Lamp";"A lamp";"exim/l.jpg"\n"P1";"en";{1};"0.00";"Pot";"";""\n'
+        '"T1";"en";{2};"0.00";"Thing";"";""\n',
+        ('"Old"', '""', '"Kept///This"'),
+        ('"Home///Lamps, Bulbs & More"', '"Garden///Pots///Clay"'),
+    ),
+    "prom": Export(
+        "prom",
+        "prom.csv",
+        "Код_товара,Название_позиции,Описание,Тип_товара,Ссылка_изображения,Название_группы,Уникальный_идентификатор{h}\n"
+        "L1,Лампа,Яркая,r,https://x.test/1.jpg,{0},1{x0}\nP1,Горшок,,r,,{1},2{x1}\nT1,Вещь,,r,,{2},3{x2}\n",
+        ("Old", "", "Kept"),
+        ("Лампы", "Горшки"),
+        paths=(("Лампы",), ("Горшки",)),
+    ),
     "woocommerce_plugin": Export(
         "woocommerce_plugin",
         "product_export.csv",

@@ -20,7 +20,7 @@ LARGE = {
     "/v1/batches",
 }
 FILES = {"/v1/batches"}  # whose body is a file, no JSON
-PUT = {"/v1/rules"}
+PUT = {"/v1/rules", "/v1/mapping", "/v1/review/items/{item_id}/note"}
 
 
 def reading(client):
@@ -33,7 +33,7 @@ def reading(client):
 
 
 def ask(client, path, content, headers=JSON):
-    address = path.replace("{number}", "1").replace("{name}", "shop")
+    address = path.replace("{number}", "1").replace("{item_id}", "1").replace("{name}", "shop")
     method = "put" if path in PUT else "post"
     answer = client.request(method, address, content=content, headers=headers)
     return answer.status_code, answer.json().get("error", {}).get("code")

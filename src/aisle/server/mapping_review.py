@@ -1,5 +1,9 @@
-"""Review of a mapping file of `aisle map`: people set targets, and the next `aisle map` keeps them."""
+"""Review of a mapping file of `aisle map`: people set targets, and the next `aisle map` keeps them.
 
+`aisle.mapping` is imported only by a server that has a mapping: it imports scikit-learn.
+"""
+
+import re
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -7,9 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aisle.errors import AisleError, CatalogError
-from aisle.mapping import products_file, read_target
-from aisle.mapping.decisions_file import find_node, read_rows, write_rows
-from aisle.mapping.run import ALTERNATIVES
 from aisle.server.errors import ApiError, ServerError
 from aisle.taxonomy import Taxonomy, format_path
 
@@ -68,7 +69,9 @@ class MappingReview:
         Raises:
             ServerError: The file is no mapping, or the tree cannot be read.
         """
-        self.file = file
+        from aisle.mapping import products_file, read_target
+
+        self.file, self._products = file, products_file(file)
         self._lock = threading.Lock()
         try:
             self.tree: Taxonomy = read_target(target).taxonomy
@@ -84,7 +87,7 @@ class MappingReview:
         """
         return [
             self._row(kind, row)
-            for kind, file in zip(_KEYS, (self.file, products_file(self.file)), strict=True)
+            for kind, file in zip(_KEYS, (self.file, self._products), strict=True)
             for row in self._read(kind, file)
         ]
 
@@ -100,10 +103,12 @@ class MappingReview:
             ApiError: There is no such row, or the tree lacks the target.
             CatalogError: A file cannot be read or written.
         """
-        node = None if target is None else find_node(self.tree, target)
+        from aisle.mapping.decisions_file import write_rows
+
+        node = None if target is None else self._find(target)
         if target is not None and node is None:
             raise ApiError(422, "no_such_category", f"{target[:200]!r} is not in the target tree")
-        file = self.file if kind == "category" else products_file(self.file)
+        file = self.file if kind == "category" else self._products
         with self._lock:
             rows = self._read(kind, file)
             row = next((row for row in rows if row[kind].strip() == key), None)
@@ -114,6 +119,8 @@ class MappingReview:
         return self._row(kind, row)
 
     def _read(self, kind: str, file: Path) -> list[dict[str, str]]:
+        from aisle.mapping.decisions_file import read_rows
+
         if kind == "product" and not file.is_file():
             return []
         rows = read_rows(file)
@@ -121,9 +128,14 @@ class MappingReview:
             raise CatalogError(f"{file} is no mapping of `aisle map`")
         return rows
 
+    def _find(self, text: str) -> int | None:
+        from aisle.mapping.decisions_file import find_node
+
+        return find_node(self.tree, text)
+
     def _row(self, kind: str, row: Mapping[str, str]) -> MappingRow:
-        chosen = find_node(self.tree, row["override"]) if row["override"].strip() else None
-        numbers = ["", *(f"alternative_{k}" for k in range(1, ALTERNATIVES))]
+        chosen = self._find(row["override"]) if row["override"].strip() else None
+        numbers = ["", *(name for name in row if re.fullmatch(r"alternative_\d+", name))]
         targets = []
         for number in numbers:
             path = row.get(number or "target", "")

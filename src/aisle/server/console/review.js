@@ -502,7 +502,7 @@ function peopleTable({ people, agreement, by_pair: pairs, disagreements }) {
   if (!people.length) return h("p", {}, "Nobody has decided anything yet. ", agree);
   return [h("table", {}, h("thead", {}, h("tr", {}, ["Person", "Decided", "Together", "First suggestion right"].map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, people.map((one) => h("tr", {}, h("th", { scope: "row" }, one.person), h("td", {}, count(one.decided)), h("td", {}, count(one.batch)), h("td", {}, percent(one.acceptance)))))),
-  h("p", {}, agree), pairs.length > 1 && matrix(pairs), disagreements.length > 0 && [h("h3", {}, "Chosen for the same product"),
+  h("p", {}, agree), pairs.length > 1 && matrix(pairs), disagreements.length > 0 && [h("p", {}, "Chosen for the same product:"),
     h("ul", {}, disagreements.slice(0, 8).map(({ categories, items }) => h("li", {}, pathText(categories[0]), " and ", pathText(categories[1]), `: ${plural(items, "product")}`)))]];
 }
 
