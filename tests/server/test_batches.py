@@ -4,11 +4,13 @@ import csv
 import gzip
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from aisle.data import read
 from aisle.guarantee.predictions import NO_VIEW
+from aisle.server.batches.rows import RowFilter, RowTable
 from aisle.server.settings import BatchSettings, RequestLimits
 from aisle.server.store import batches as store_batches
 from aisle.server.store import keys, retention
@@ -342,3 +344,19 @@ def test_the_file_of_a_forgotten_person_is_deleted(start):
     assert retention.forget(client.server.store, "anonymous")["batches"] == 1
     client.server.worker.wake()
     wait_until(lambda: not list(folder.iterdir()))
+
+
+def test_products_are_read_while_others_are_added(tmp_path, trained):
+    """Each thread opens the file anew, as each request and the worker do, and one of them creates it."""
+    products = list(trained.catalog)[:8]
+    predictions = trained.model.predict(products)
+    titles = [product.fields["title"] for product in products]
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(40):
+            table = RowTable(tmp_path / f"rows-{number}.db")
+            adding = [pool.submit(table.add, 8 * turn, predictions, titles) for turn in range(4)]
+            looking = [pool.submit(table.page, RowFilter(), "row", 0, 5) for _ in range(8)]
+            assert all(found.result().total % 8 == 0 for found in looking)
+            for one in adding:
+                one.result()
+            assert table.count() == 8 * 4

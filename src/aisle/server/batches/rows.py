@@ -84,7 +84,11 @@ class RowPage(NamedTuple):
 
 
 class RowTable:
-    """The SQLite file of one upload."""
+    """The SQLite file of one upload.
+
+    It has a rollback journal: a change to WAL fails at once, whatever the timeout, while another connection
+    opens the file.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -94,7 +98,7 @@ class RowTable:
         connection = sqlite3.connect(self.path, timeout=30)
         connection.row_factory = sqlite3.Row
         try:
-            connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _SCHEMA)
+            connection.executescript("PRAGMA synchronous=NORMAL;" + _SCHEMA)
             with connection:
                 yield connection
         finally:
